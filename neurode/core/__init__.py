@@ -1,0 +1,1 @@
+"""Floor 0: the words everybody uses. Imports torch and numpy only."""

@@ -1,0 +1,89 @@
+"""Exceptions a user can meet, and Status, the way a solve ends."""
+
+from enum import IntEnum
+from pathlib import Path
+
+
+class NeurodeError(Exception):
+    """Base of every error that neurode raises on purpose; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class DataError(NeurodeError, ValueError):
+    """A user's table, configuration, model folder or output folder is not usable as it stands.
+
+    `file`, `row` (1-based line of the file, as an editor shows it) and `column` say where, when they are known.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self, message: str, *, file: str | Path | None = None, row: int | None = None, column: str | None = None
+    ):
+        self.file, self.row, self.column = file, row, column
+        place = [str(file)] if file is not None else []
+        if row is not None:
+            place.append(f"line {row}")
+        if column is not None:
+            place.append(f"column {column!r}")
+        super().__init__(f"{', '.join(place)}: {message}" if place else message)
+
+
+class MissingExtraError(NeurodeError, ImportError):
+    """An optional dependency is not installed; the message holds the line that installs it."""
+
+    exit_code = 3
+
+
+class SolveError(NeurodeError, RuntimeError):
+    """A solve did not reach its end. `status` says why, `solution` holds the part that was solved."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, status: "Status | None" = None, solution=None):
+        super().__init__(message)
+        self.status, self.solution = status, solution
+
+
+class TrainingError(NeurodeError, RuntimeError):
+    """Training cannot go on (for example the loss stays non-finite after several roll-backs)."""
+
+    exit_code = 4
+
+
+class Status(IntEnum):
+    """How a solve, or one sample of it, ended. `sentence` says what happened, `remedy` what to try."""
+
+    SUCCESS = 0
+    MAX_STEPS = 1
+    STEP_TOO_SMALL = 2
+    NON_FINITE = 3
+    RUNNING = 4
+
+    @property
+    def sentence(self) -> str:
+        return _SENTENCES[self][0]
+
+    @property
+    def remedy(self) -> str:
+        return _SENTENCES[self][1]
+
+
+_SENTENCES = {
+    Status.SUCCESS: ("The solve reached the end of its interval.", ""),
+    Status.MAX_STEPS: (
+        "The solve used up max_steps before the end of its interval.",
+        "Pass a larger max_steps, looser rtol and atol, or scale time and state so that both are of order one.",
+    ),
+    Status.STEP_TOO_SMALL: (
+        "The step size fell below the rounding of time (or below min_step) and the error was still above the tolerance.",
+        "The problem may be stiff, discontinuous or exploding: pass looser rtol and atol, float64, a fixed step_size, "
+        "or bound the field.",
+    ),
+    Status.NON_FINITE: (
+        "The state or the field became NaN or infinite.",
+        "Check y0, args and the parameters for NaN, scale the inputs, or bound the field.",
+    ),
+    Status.RUNNING: ("The solve has not ended yet.", ""),
+}
