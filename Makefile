@@ -1,0 +1,85 @@
+# `make demo` and `make test` are all a newcomer needs; each sets up .venv by itself, once, and again only when
+# pyproject.toml or constraints.txt has changed. Settings, each as `make demo NAME=value`:
+#   PYTHON       the interpreter that .venv is made from (3.11 or newer)
+#   VENV         where the environment lies
+#   CONSTRAINTS  the file of pinned versions; empty to keep your own build of torch
+#   PIP_FLAGS    passed to pip install
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
+PIP_FLAGS ?=
+PYTEST_FLAGS ?=
+OUT ?= neurode-demo
+
+BIN = $(VENV)/bin
+PIN = $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) $(PIN)
+# Two processes, one thread each: the suite is made for two cores.
+PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+.PHONY: help demo test check slow bench docs clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    train on real storm tracks, forecast, fill, sample, and write $(OUT)/report.html"
+	@echo "make test    the fast tests"
+	@echo "make check   ruff, pyrefly, and the directions of imports"
+	@echo "make slow    the slow tests"
+	@echo "make bench   neurode beside torchdiffeq and torchode"
+	@echo "make docs    the documentation, in docs/_build/html"
+	@echo "make clean   remove what the targets above wrote, but neither $(VENV) nor any result of yours"
+
+demo: $(VENV)/.has-tools
+	$(BIN)/neurode demo --out $(OUT)
+
+test: $(VENV)/.has-dev
+	$(PYTEST) -n 2 --dist worksteal
+
+slow: $(VENV)/.has-dev
+	$(PYTEST) -m slow
+
+check: $(VENV)/.has-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check
+	$(PYTEST) tests/architecture
+
+bench: $(VENV)/.has-bench
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
+
+docs: $(VENV)/.has-docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo "written: docs/_build/html/index.html"
+
+clean:
+	rm -rf docs/_build dist build .pytest_cache .ruff_cache .hypothesis
+	find neurode tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp for each set of extras. A larger set also stands for `tools`, so no order of targets installs twice.
+$(VENV)/.has-tools: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	@echo "setting up $(VENV): neurode[tools] (a few minutes the first time)"
+	@$(INSTALL) -e '.[tools]'
+	@touch $@
+
+$(VENV)/.has-dev: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	@echo "setting up $(VENV): neurode[dev,tools] (a few minutes the first time)"
+	@$(INSTALL) -e '.[dev,tools]'
+	@touch $@ $(VENV)/.has-tools
+
+$(VENV)/.has-bench: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	@echo "setting up $(VENV): neurode[bench,tools]"
+	@$(INSTALL) -e '.[bench,tools]'
+	@touch $@ $(VENV)/.has-tools
+
+$(VENV)/.has-docs: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	@echo "setting up $(VENV): neurode[docs,tools]"
+	@$(INSTALL) -e '.[docs,tools]'
+	@touch $@ $(VENV)/.has-tools
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "neurode needs Python 3.11 or newer; '$(PYTHON) --version' says: $$($(PYTHON) --version 2>&1 | head -n 1)"; \
+	  echo "Name another interpreter: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { rm -f $@; \
+	  echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu this helps: apt install python3-venv"; exit 1; }
