@@ -1,0 +1,5 @@
+"""`neurode series`: the verbs for tables of series."""
+
+
+def verbs():
+    return []
