@@ -9,7 +9,7 @@ VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
 PIP_FLAGS ?=
 PYTEST_FLAGS ?=
-OUT ?= neurode-demo
+OUT ?= demo
 
 BIN = $(VENV)/bin
 PIN = $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
@@ -30,7 +30,7 @@ help:
 	@echo "make clean   remove what the targets above wrote, but neither $(VENV) nor any result of yours"
 
 demo: $(VENV)/.has-tools
-	$(BIN)/neurode demo --out $(OUT)
+	$(BIN)/neurode demo --output $(OUT)
 
 test: $(VENV)/.has-dev
 	$(PYTEST) -n 2 --dist worksteal

@@ -1,0 +1,50 @@
+"""Sphinx configuration. `make docs` builds with warnings as errors."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from docstrings import render  # noqa: E402 - lies beside this file
+
+from neurode import __version__  # noqa: E402
+from neurode.methods.catalogue import METHODS  # noqa: E402
+
+project = "neurode"
+author = "the neurode developers"
+copyright = "2026, the neurode developers"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+# No intersphinx: it downloads other projects' inventories, and the build needs no network.
+myst_enable_extensions = ["substitution", "dollarmath", "colon_fence"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"neurode {version}"
+html_static_path: list[str] = []
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+
+
+def methods_table() -> str:
+    """The catalogue as a Markdown table, so that the page lists what `solve` accepts and nothing else."""
+    lines = ["| name | order | chooses its own steps | source |", "|---|---|---|---|"]
+    for name, stepper in METHODS.items():
+        source = getattr(getattr(stepper, "tableau", None), "source", "")
+        lines.append(f"| `{name}` | {stepper.order} | {'yes' if stepper.has_error else 'no'} | {source} |")
+    return "\n".join(lines)
+
+
+myst_substitutions = {"methods_table": methods_table()}
+
+
+def _rewrite(app, what, name, obj, options, lines: list[str]) -> None:
+    del app, what, name, obj, options
+    lines[:] = render(lines)
+
+
+def setup(app) -> None:
+    app.connect("autodoc-process-docstring", _rewrite)
