@@ -1,4 +1,5 @@
-"""What a series task hands out: plain frozen dataclasses of numpy arrays and text, which the report and the command line draw from.
+"""What a series task hands out: plain frozen dataclasses of numpy arrays and text, which the report and the command
+line draw from.
 
 Nothing here imports torch or pandas. All values are in the user's own units and all times in the table's time unit
 (`time_unit`; "" for plain numbers), except where a field says "standardised".
@@ -75,7 +76,8 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class History:
-    """Learning curves: one array a column of metrics.csv, all of the same length (epochs), NaN where nothing was measured.
+    """Learning curves: one array a column of metrics.csv, all of the same length (epochs), NaN where nothing was
+    measured.
 
     Columns always include "epoch" and, where measured, "loss", "validation_loss", "reconstruction", "kl",
     "evaluations", "seconds" and "memory_mb".
@@ -115,11 +117,12 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class HorizonRow:
-    """Scores of one method for the truths whose distance to the nearest observation it could use lies in (lower, upper].
+    """Scores of one method for the truths whose distance to the nearest observation it could use lies in (lower,
+    upper].
 
     Distances in time units. For a forecast that is the time since the cut's last observation of the series.
-    rmse, mae, crps are averaged over standardised features; km is the root mean square great-circle distance, NaN without a
-    position.
+    rmse, mae, crps are averaged over standardised features; km is the root mean square great-circle distance, NaN
+    without a position.
     """
 
     task: str
@@ -136,7 +139,9 @@ class HorizonRow:
 
 @dataclass(frozen=True)
 class CoverageCurve:
-    """Share of truths inside the central interval (`actual`) against the interval's nominal level (`nominal`), both 0 to 1."""
+    """Share of truths inside the central interval (`actual`) against the interval's nominal level (`nominal`), both 0
+    to 1.
+    """
 
     task: str
     method: str
@@ -196,8 +201,8 @@ class Evaluation:
 class SeriesExample:
     """One feature of one test series, predicted: a line, a band, what the model saw and what it did not.
 
-    times, mean, lo, hi: (n,) a dense grid. observed_times, observed: what the model was given. hidden_times, hidden: the
-    truth it was not given. cut: the forecast begins here; None for HELD_OUT. coverage: level of the band.
+    times, mean, lo, hi: (n,) a dense grid. observed_times, observed: what the model was given. hidden_times, hidden:
+    the truth it was not given. cut: the forecast begins here; None for HELD_OUT. coverage: level of the band.
     time_labels: the two ends of `times` as the user writes times, () for plain numbers.
     """
 
@@ -242,9 +247,9 @@ class LatentMap:
     """The codes of the series on the plane of their two main directions, and the learned field on that plane.
 
     codes: (n, 2). keys: one a code. color: (n,) what the points are coloured by, `color_label` names it.
-    explained: (2,) share of the codes' variance along each axis. grid_x (gx,), grid_y (gy,), field_x, field_y (gy, gx): the
-    vector field at points of the plane, projected on it. paths: (k, T, 2) latent paths of a few series through time, projected.
-    One latent dimension: the second axis is zero.
+    explained: (2,) share of the codes' variance along each axis. grid_x (gx,), grid_y (gy,), field_x, field_y (gy,
+    gx): the vector field at points of the plane, projected on it. paths: (k, T, 2) latent paths of a few series
+    through time, projected. One latent dimension: the second axis is zero.
     """
 
     codes: np.ndarray
@@ -263,8 +268,8 @@ class LatentMap:
 class Cost:
     """What it took. Seconds are wall clock; evaluations are calls of the vector field, each for a whole batch.
 
-    evaluations_per_step: mean over the training steps of the last epoch, forward and recomputation as training counts it.
-    peak_memory_mb: resident memory of the process. predict_seconds: to encode and predict all test series once.
+    evaluations_per_step: mean over the training steps of the last epoch, forward and recomputation as training counts
+    it. peak_memory_mb: resident memory of the process. predict_seconds: to encode and predict all test series once.
     device: "cpu", or the name of the accelerator. threads: CPU threads that torch used.
     """
 
@@ -284,7 +289,8 @@ class Cost:
 class SeriesReportData:
     """Everything a report shows of one trained model. `latent` and `samples` are None where there was nothing to draw.
 
-    title: name of the data. settings: the model's configuration as plain values. versions: {"neurode": ..., "torch": ...}.
+    title: name of the data. settings: the model's configuration as plain values. versions: {"neurode": ..., "torch":
+    ...}.
     """
 
     title: str

@@ -1,0 +1,164 @@
+"""Every setting of a series model, checked, with the help text the command line shows.
+
+None (or "auto") means: chosen from the training series when `fit` starts, and written into the run's config.yaml.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from neurode.core.errors import DataError
+
+MODEL = {"panel": "Model"}
+DATA = {"panel": "Data and split"}
+TRAINING = {"panel": "Training"}
+
+
+class SeriesConfig(BaseModel):
+    """Settings of `SeriesModel` and of `neurode series train`; a name that is not listed here is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Data and split
+    horizon: float | str | None = Field(
+        None,
+        description="How far ahead forecasts are trained, calibrated and scored: a number in the table's time unit, or "
+        "24h, 3d, 2 years for dated tables. Chosen from the data when not given",
+        json_schema_extra=DATA,
+    )
+    history: float | str | None = Field(
+        None,
+        description="How far back a forecast looks. Everything before it when not given",
+        json_schema_extra=DATA,
+    )
+    window: float | str | None = Field(
+        None,
+        description="Length of the windows one long series is cut into. Chosen from the data when not given",
+        json_schema_extra=DATA,
+    )
+    origin: Literal["auto", "start", "calendar"] = Field(
+        "auto",
+        description="Zero of model time: each series' own start, or one date for all (for seasons). auto: "
+        "calendar for one long series with dates, start otherwise",
+        json_schema_extra=DATA,
+    )
+    transforms: dict[str, Literal["none", "log", "auto"]] | Literal["auto", "none"] = Field(
+        "auto",
+        description="Transform per feature, as feature=log or feature=none. auto: log for positive, skewed features",
+        json_schema_extra=DATA,
+    )
+    validation: float = Field(
+        0.1, gt=0, lt=0.5, description="Share of the series that stop the training", json_schema_extra=DATA
+    )
+    calibration: float = Field(
+        0.1, gt=0, lt=0.5, description="Share of the series that set the width of intervals", json_schema_extra=DATA
+    )
+    test: float = Field(
+        0.1, gt=0, lt=0.5, description="Share of the series that the reported figures come from", json_schema_extra=DATA
+    )
+    hidden_share: float = Field(
+        0.25,
+        gt=0,
+        lt=0.9,
+        description="Share of the observed cells that evaluation hides and fills again",
+        json_schema_extra=DATA,
+    )
+    cuts: int = Field(8, ge=1, description="Forecasts scored per series, each from another cut", json_schema_extra=DATA)
+    coverage: float = Field(
+        0.9, gt=0, lt=1, description="Share of truths that an interval is to hold", json_schema_extra=DATA
+    )
+
+    # Model
+    latent_dim: int | None = Field(
+        None,
+        ge=1,
+        description="Numbers in a series' code. Chosen from the data when not given",
+        json_schema_extra=MODEL,
+    )
+    hidden_dim: int | None = Field(
+        None, ge=1, description="Units of the encoder. Chosen from the data when not given", json_schema_extra=MODEL
+    )
+    model: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further settings of the ODE-VAE as name=value, in the words of its own arguments",
+        json_schema_extra=MODEL,
+    )
+    num_samples: int = Field(16, ge=2, description="Codes drawn per series when predicting", json_schema_extra=MODEL)
+
+    # Training
+    epochs: int | None = Field(
+        None, ge=1, description="Most epochs. Chosen from the data when not given", json_schema_extra=TRAINING
+    )
+    batch_size: int | None = Field(
+        None, ge=1, description="Series in a batch. Chosen from the data when not given", json_schema_extra=TRAINING
+    )
+    learning_rate: float = Field(3e-3, gt=0, description="Step size of the optimiser", json_schema_extra=TRAINING)
+    weight_decay: float = Field(1e-4, ge=0, description="Pull of the weights towards zero", json_schema_extra=TRAINING)
+    clip_norm: float = Field(1.0, gt=0, description="Longest gradient of one step", json_schema_extra=TRAINING)
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="Epochs without improvement on the validation series before training stops. Chosen when not given",
+        json_schema_extra=TRAINING,
+    )
+    max_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Training stops after this many minutes and keeps its best weights",
+        json_schema_extra=TRAINING,
+    )
+    seed: int = Field(
+        0, ge=0, description="Seed of the split, the weights, the noise and the batches", json_schema_extra=TRAINING
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or mps", json_schema_extra=TRAINING)
+    precision: Literal["32", "64", "bf16-mixed"] = Field(
+        "32", description="Numbers of training: 32 or 64 bit, or bf16-mixed", json_schema_extra=TRAINING
+    )
+    processes: int = Field(
+        1, ge=1, description="Processes that share the training on this machine", json_schema_extra=TRAINING
+    )
+    deterministic: bool = Field(
+        False, description="Only algorithms that repeat bit for bit", json_schema_extra=TRAINING
+    )
+
+    @field_validator("horizon", "history", "window", mode="before")
+    @classmethod
+    def _number_when_it_is_one(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                return float(value)
+            except ValueError:
+                return value
+        return value
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _precision_as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _some_series_train(self) -> "SeriesConfig":
+        held = self.validation + self.calibration + self.test
+        if held >= 0.8:
+            raise ValueError(
+                f"validation + calibration + test = {held:g} leaves less than a fifth of the series for training. "
+                "Lower them"
+            )
+        return self
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        return (self.validation, self.calibration, self.test)
+
+    @classmethod
+    def checked(cls, values: dict[str, Any], file: str | Path | None = None) -> "SeriesConfig":
+        """A config from plain values; raises DataError with one sentence where pydantic finds a fault."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            raise DataError(f"unknown setting {name!r}. Settings: {', '.join(cls.model_fields)}", file=file)
+        raise DataError(f"{name}: {problem['msg']}. Got {problem['input']!r}" if name else problem["msg"], file=file)

@@ -1,0 +1,45 @@
+"""Lengths of time as people write them: 24h, 3 days, 1.5 years, or a plain number of the table's own time units."""
+
+import re
+
+from neurode.core.errors import DataError
+
+_HOURS = {"seconds": 1 / 3600, "minutes": 1 / 60, "hours": 1.0, "days": 24.0, "weeks": 168.0, "years": 365.25 * 24}
+_NAMES = {
+    **{name: name for name in _HOURS},
+    **{name[:-1]: name for name in _HOURS},
+    "s": "seconds",
+    "sec": "seconds",
+    "min": "minutes",
+    "h": "hours",
+    "hr": "hours",
+    "d": "days",
+    "w": "weeks",
+    "y": "years",
+    "yr": "years",
+}
+_FORM = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z]*)\s*")
+
+
+def duration(length: float | str, time_unit: str, name: str) -> float:
+    """`length` as a number of the table's `time_unit`; a number without a unit is in those units already.
+
+    `name` is what the message calls it. Raises DataError for text that is no length of time, for zero or less, and
+    for a unit where the table's times are plain numbers (time_unit "").
+    """
+    match = _FORM.fullmatch(str(length))
+    unit = match[2].lower() if match else ""
+    if match is None or (unit and unit not in _NAMES):
+        raise DataError(
+            f"{name}={length!r} is not a length of time. Write a number, or a number and a unit: 24h, 90min, 3d"
+        )
+    number = float(match[1])
+    if not number > 0:
+        raise DataError(f"{name}={length!r} must be above zero")
+    if not unit:
+        return number
+    if time_unit not in _HOURS:
+        raise DataError(
+            f"{name}={length!r} has a unit, but this table's times are plain numbers. Write the number alone"
+        )
+    return number * _HOURS[_NAMES[unit]] / _HOURS[time_unit]

@@ -1,0 +1,106 @@
+"""Which series train the model, which judge it, which calibrate its intervals: four sets that share no series.
+
+Many series are split by a hash of their key, so the same series falls into the same set in every run with the same
+seed, on every machine, whatever other series the table holds. One long series is split by time.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from neurode.core.errors import DataError
+from neurode.data.series import Series
+
+PARTS = ("train", "validation", "calibration", "test")
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Split(Generic[Item]):
+    """Four disjoint sets: `train` fits weights and scalers, `validation` stops training, `calibration` sets the width
+    of intervals, `test` is used for reported figures only."""
+
+    train: tuple[Item, ...]
+    validation: tuple[Item, ...]
+    calibration: tuple[Item, ...]
+    test: tuple[Item, ...]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {part: len(getattr(self, part)) for part in PARTS}
+
+
+def key_hash(key: tuple, seed: int = 0) -> float:
+    """A number in [0, 1) that depends on the key's text and the seed only (SHA-256; not Python's salted hash)."""
+    text = "\x1f".join([str(int(seed)), *(_key_text(part) for part in key)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") / 2**56
+
+
+def _key_text(part: object) -> str:
+    # 7, 7.0 and numpy's 7 are one series, whichever type a file's reader chose.
+    if isinstance(part, (int, float, np.number)) and float(part).is_integer():
+        return str(int(part))
+    return str(part)
+
+
+def split_by_key(series: Sequence[Series], shares: Sequence[float], seed: int) -> Split[Series]:
+    """Split many series by `key_hash`.
+
+    shares: of validation, calibration and test; the rest trains. The hash alone decides, except that a set left empty
+    takes the series nearest to its range, so that a dozen series still fill all four sets.
+    Raises DataError with fewer than 8 series: each set needs at least one, and training several.
+    """
+    if len(series) < 8:
+        raise DataError(
+            f"there are {len(series)} series with observations, and at least 8 are needed to train, stop, calibrate "
+            "and test on different ones. Give more series, or a single long series without an id column (it is cut "
+            "into windows)."
+        )
+    hashes = np.array([key_hash(one.key, seed) for one in series])
+    train_share = 1 - sum(shares)
+    borders = np.cumsum([train_share, *shares])[:-1]
+    part = np.searchsorted(borders, hashes, side="right")
+    for wanted in (3, 2, 1, 0):
+        if not np.any(part == wanted):
+            counts = np.bincount(part, minlength=4)
+            crowded = counts[part] > 1
+            middle = np.concatenate([[0.0], borders, [1.0]])[wanted : wanted + 2].mean()
+            part[np.argmin(np.where(crowded, np.abs(hashes - middle), np.inf))] = wanted
+    return Split(*(tuple(one for one, of in zip(series, part, strict=True) if of == wanted) for wanted in range(4)))
+
+
+def time_borders(series: Series, shares: Sequence[float]) -> np.ndarray:
+    """The three times at which one long series passes from train to validation, to calibration, to test.
+
+    shares: of validation, calibration and test, counted in rows (not in time, which may hold long gaps).
+    """
+    rows = np.cumsum([1 - sum(shares), *shares])[:-1] * series.num_times
+    return series.times[np.clip(np.round(rows).astype(int), 1, series.num_times - 1)]
+
+
+def split_by_time(windows: Sequence[Series], borders: np.ndarray) -> Split[Series]:
+    """Split windows of one series at `borders`; a window that straddles a border is left out of all sets."""
+    first = np.array([window.times[0] for window in windows])
+    last = np.array([window.times[-1] for window in windows])
+    part_of_first = np.searchsorted(borders, first, side="right")
+    part_of_last = np.searchsorted(borders, last, side="right")
+    clean = part_of_first == part_of_last
+    split = Split(
+        *(
+            tuple(
+                window for window, keep, of in zip(windows, clean, part_of_first, strict=True) if keep and of == wanted
+            )
+            for wanted in range(4)
+        )
+    )
+    empty = [part for part, size in split.sizes.items() if size == 0]
+    if empty:
+        raise DataError(
+            f"cut at the borders between the sets, the series leaves no window for {', '.join(empty)} "
+            f"({len(windows)} windows in all). Pass a shorter window, or a longer series."
+        )
+    return split
