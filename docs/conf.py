@@ -5,10 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from docstrings import render  # noqa: E402 - lies beside this file
+from docstrings import render
 
-from neurode import __version__  # noqa: E402
-from neurode.methods.catalogue import METHODS  # noqa: E402
+from neurode import __version__
+from neurode.methods.catalogue import METHODS
 
 project = "neurode"
 author = "the neurode developers"
