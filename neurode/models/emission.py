@@ -1,0 +1,107 @@
+"""The emission: from a latent path to the distribution of what is observed.
+
+Shape legend: S draws, B series, T rows, Q asked times, F features, D latent numbers, W calendar waves.
+Leading axes S are optional throughout.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from neurode.layers.fields import make_activation
+from neurode.models.anchors import Anchors
+from neurode.models.residual import Residual, ResidualParts
+
+# exp(+-1.5): the scale of a feature may vary by a factor of 20 along a path, not run away.
+_SCALE_RANGE = 1.5
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What the path says of each feature: mean and scale (standard deviations are multiplied by it), (..., Q, F)."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+
+class Emission(nn.Module):
+    """Observation = g(z(t)) + scale(z(t)) * (residual + noise), per feature.
+
+    g and scale come from one small network; the residual is a stationary process (see `Residual`) that ties the reading
+    to the neighbouring observed values, the anchors: a residual with a long length carries the last value on, and bands
+    widen with the distance from it.
+
+    Good for features with a level of their own and for forecasts. `anchored=False` is the classical emission, g(z(t))
+    and white noise: good for series that the latent path explains in full, such as spirals.
+
+    num_features: F. latent_dim: D. hidden: width of the network's hidden layer; 0 is a linear emission. waves: further
+    inputs W (sine and cosine of the calendar). kinds: how many sets of residual parameters. varying_scale: let the
+    scale depend on z.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        latent_dim: int,
+        *,
+        hidden: int = 64,
+        activation: str = "tanh",
+        waves: int = 0,
+        kinds: int = 1,
+        anchored: bool = True,
+        varying_scale: bool = True,
+    ):
+        super().__init__()
+        self.num_features, self.anchored, self.varying_scale = num_features, anchored, varying_scale
+        outputs = num_features * (2 if varying_scale else 1)
+        width = latent_dim + waves
+        if hidden:
+            self.net = nn.Sequential(nn.Linear(width, hidden), make_activation(activation), nn.Linear(hidden, outputs))
+        else:
+            self.net = nn.Linear(width, outputs)
+        self.residual = Residual(num_features, kinds)
+
+    def levels(self, path: torch.Tensor, waves: torch.Tensor | None = None) -> Levels:
+        """Mean and scale along a path (..., Q, D), waves (Q-axes alike, W)."""
+        if waves is not None:
+            path = torch.cat([path, waves.expand(*path.shape[:-1], waves.shape[-1])], dim=-1)
+        out = self.net(path)
+        if not self.varying_scale:
+            return Levels(out, torch.ones_like(out))
+        mean, raw = out.chunk(2, dim=-1)
+        return Levels(mean, torch.exp(_SCALE_RANGE * torch.tanh(raw / _SCALE_RANGE)))
+
+    def parts(self, kind: torch.Tensor) -> ResidualParts:
+        """Residual parameters for series read as `kind` (B,): without anchoring, no residual but the noise."""
+        parts = self.residual(kind)
+        if self.anchored:
+            return parts
+        return ResidualParts(torch.zeros_like(parts.variance), parts.noise, parts.length, parts.power)
+
+    def read(
+        self,
+        asked: Levels,
+        parts: ResidualParts,
+        anchors: Anchors | None = None,
+        values: torch.Tensor | None = None,
+        known: Levels | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and variance (..., Q, F) of an observation at the asked times.
+
+        With anchors: given the context's `values` (B, T, F) and the path's levels at its rows, `known` (..., T, F).
+        Without: the distribution that the path alone gives.
+        """
+        if anchors is None or not self.anchored:
+            return asked.mean, asked.scale.square() * (parts.variance + parts.noise)
+        assert values is not None
+        assert known is not None
+        w_1, w_2, left = parts.weights(anchors)
+        residual = (values - known.mean) / known.scale
+        pulled = w_1 * _at(residual, anchors.previous) + w_2 * _at(residual, anchors.following)
+        return asked.mean + asked.scale * pulled, asked.scale.square() * (left + parts.noise)
+
+
+def _at(rows: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    """rows (..., T, F) at the row numbers (B, Q, F)."""
+    return rows.gather(-2, numbers.expand(*rows.shape[:-2], *numbers.shape[-2:]))

@@ -1,0 +1,389 @@
+"""ODE-VAE: an RNN encodes an irregular series, a neural ODE carries the code through time, an emission reads it out.
+
+Chen et al., "Neural ordinary differential equations", 2018, section 5; Rubanova et al., "Latent ODEs for
+irregularly-sampled time series", 2019. The anchored emission and the code at the newest observation are ours.
+
+Shape legend: S draws, B series, T rows, Q asked times, F features, D latent numbers.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+
+import torch
+from torch import nn
+
+from neurode.core.protocols import LossParts, StepContext
+from neurode.data.batch import Batch
+from neurode.models.anchors import find_anchors
+from neurode.models.decoder import NeuralODEDecoder
+from neurode.models.emission import Levels
+from neurode.models.encoder import RNNEncoder
+from neurode.models.gaussian import DiagonalGaussian, beta_at, kl_with_free_bits, masked_log_likelihood
+from neurode.models.hiding import FORECAST, RECONSTRUCT, TaskMixture, draw_hiding, newest_time, within_history
+from neurode.models.keyed_noise import keyed_normals, keyed_uniforms
+from neurode.models.latent_density import LatentDensity
+
+_FROM_START, _ONWARD = 0, 1  # kinds of reading: the path from the start, and the path on from the newest observation
+_CODE, _DRAW, _PATH, _WHITE, _COMPONENT = 1, 2, 3, 4, 5  # streams of keyed noise
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Mean and standard deviation of an observation at asked times, (B, Q, F) each, in model units."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+
+class ODEVAE(nn.Module):
+    """Latent ODE for irregular, gappy series: fill, forecast, reconstruct, generate, with uncertainty.
+
+    Good for tables of many series of up to some hundred rows, any times, any blanks, one feature or dozens. Not good
+    for one endless series (cut it into windows), nor for text and categories.
+
+    A series is encoded twice: at its start, from where its path is read for filling, reconstruction and sampling, and
+    at its newest observation, from where it is forecast (forecast_origin="newest"; "start" forecasts along the path
+    from the start, as the classical model does). Times of a batch count from each series' own start, in units in which
+    a series spans about 1; values are standardised.
+
+    input_dim: features F. hidden_dim: GRU units, width of field and emission. latent_dim: D. bidirectional: walk the
+    observations forward too; needed by forecast_origin="newest". mixture: `TaskMixture`, or a dict of its fields: what
+    training asks. anchored, varying_scale: see `Emission`. beta, beta_warmup (epochs), free_bits (nats per latent
+    number): weight of the KL term. calendar_periods: in model time; the field and the emission then know the phase at
+    `batch.offset` + t. num_components: of the latent density. field_layers, activation, bound, method, step_size,
+    rtol, atol, batching, gradient: see `NeuralODEDecoder`.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dim: int = 64,
+        latent_dim: int = 16,
+        *,
+        bidirectional: bool = True,
+        forecast_origin: str = "newest",
+        mixture: TaskMixture | dict | None = None,
+        anchored: bool = True,
+        varying_scale: bool = True,
+        beta: float = 0.1,
+        beta_warmup: int = 10,
+        free_bits: float = 0.0,
+        calendar_periods: tuple[float, ...] | list[float] = (),
+        num_components: int = 8,
+        field_layers: int = 2,
+        activation: str = "tanh",
+        bound: float | None = 20.0,
+        method: str = "rk4",
+        step_size: float | None = 0.1,
+        rtol: float | None = None,
+        atol: float | None = None,
+        batching: str = "joint",
+        gradient: str = "direct",
+    ):
+        super().__init__()
+        if forecast_origin not in ("newest", "start"):
+            raise ValueError(f"forecast_origin={forecast_origin!r} must be 'newest' or 'start'.")
+        if forecast_origin == "newest" and not bidirectional:
+            raise ValueError(
+                "forecast_origin='newest' needs the forward walk: pass bidirectional=True, or forecast_origin='start'."
+            )
+        if not (beta >= 0 and beta_warmup >= 0 and free_bits >= 0):
+            raise ValueError(f"beta={beta}, beta_warmup={beta_warmup}, free_bits={free_bits} must not be negative.")
+        mixture = mixture if isinstance(mixture, TaskMixture) else TaskMixture(**_as_mixture(mixture))
+        periods = tuple(float(period) for period in calendar_periods)
+        solver = {"method": method, "step_size": step_size, "rtol": rtol, "atol": atol}
+        solver |= {"batching": batching, "gradient": gradient}
+        body = {"field_layers": field_layers, "activation": activation, "bound": bound}
+        emission = {"anchored": anchored, "varying_scale": varying_scale}
+        self._config = {
+            "input_dim": input_dim,
+            "hidden_dim": hidden_dim,
+            "latent_dim": latent_dim,
+            "bidirectional": bidirectional,
+            "forecast_origin": forecast_origin,
+            "mixture": {**asdict(mixture), "hide": list(mixture.hide)},
+            "beta": beta,
+            "beta_warmup": beta_warmup,
+            "free_bits": free_bits,
+            "calendar_periods": list(periods),
+            "num_components": num_components,
+            **body,
+            **emission,
+            **solver,
+        }
+        self.input_dim, self.latent_dim, self.periods, self.mixture = input_dim, latent_dim, periods, mixture
+        self.beta, self.beta_warmup, self.free_bits = beta, beta_warmup, free_bits
+        self.onward = forecast_origin == "newest"
+        self.encoder = RNNEncoder(input_dim, hidden_dim, latent_dim, bidirectional=bidirectional)
+        kinds = 2 if self.onward else 1
+        self.decoder = NeuralODEDecoder(
+            input_dim, hidden_dim, latent_dim, periods=periods, kinds=kinds, **body, **emission, **solver
+        )
+        self.density = LatentDensity(latent_dim, num_components)
+
+    def config(self) -> dict:
+        """What `from_config` needs to build the same model, in plain types."""
+        return {**self._config, "mixture": dict(self._config["mixture"])}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "ODEVAE":
+        """The model, untrained, that `config()` describes."""
+        return cls(**config)
+
+    # -- training
+
+    def loss(self, batch: Batch, context: StepContext) -> LossParts:
+        """Negative ELBO of one task for each series, as a sum over the asked observations.
+
+        Tasks and noise are keyed by (seed, epoch, series index). In eval mode both are those of epoch 0 and the KL term
+        has its full weight, so that epochs compare.
+        """
+        batch = _clean(batch)
+        epoch = context.epoch if self.training else 0
+        hiding = draw_hiding(batch, self.mixture, seed=context.seed, epoch=epoch)
+        onward = (hiding.task == FORECAST) & self.onward
+        code = self._code(batch, hiding.seen, onward)
+        noise = self._normals(batch.index, (self.latent_dim,), context.seed, epoch, _CODE)
+        z = code.sample(noise)
+
+        zero = torch.where(onward, newest_time(batch.times, hiding.seen), 0)
+        needed = (hiding.seen | hiding.asked).any(dim=2)
+        levels, evaluations = self._levels(z[None], batch, torch.where(needed, batch.times, zero[:, None]), zero)
+        visible = hiding.seen & (hiding.task != RECONSTRUCT)[:, None, None]
+        anchors = find_anchors(batch.times, visible, batch.times, inclusive=False)
+        emission = self.decoder.emission
+        mean, variance = emission.read(levels, emission.parts(onward.long()), anchors, batch.values, levels)
+        log_likelihood = masked_log_likelihood(batch.values, mean[0], variance[0], hiding.asked).sum()
+        kl = code.kl_to_standard()
+        beta = beta_at(epoch, self.beta, self.beta_warmup) if self.training else self.beta
+        return LossParts(
+            loss=beta * kl_with_free_bits(kl, self.free_bits).sum() - log_likelihood,
+            weight=float(hiding.asked.sum()),
+            parts={"reconstruction": -log_likelihood.detach(), "kl": kl.sum().detach()},
+            evaluations=evaluations,
+        )
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """The reconstruction that the mean code gives, (B, T, F), with its graph."""
+        batch = _clean(batch)
+        code = self.encode(batch)
+        return self._levels(code.mean[None], batch, batch.times, torch.zeros_like(batch.offset))[0].mean[0]
+
+    # -- reading
+
+    def encode(self, batch: Batch, *, at: str = "start") -> DiagonalGaussian:
+        """The posterior code (B, D) at the series' start, or at="newest" at its newest observation."""
+        if at not in ("start", "newest"):
+            raise ValueError(f"at={at!r} must be 'start' or 'newest'.")
+        batch = _clean(batch)
+        newest = torch.full_like(batch.lengths, at == "newest", dtype=torch.bool)
+        return self._code(batch, batch.mask, newest)
+
+    @torch.no_grad()
+    def predict(self, context: Batch, times: torch.Tensor, *, num_samples: int = 16, seed: int = 0) -> Prediction:
+        """What would be observed at `times` (B, Q) given everything in `context`.
+
+        Between the first and the newest observation values are filled, beyond it they are forecast. Mean and standard
+        deviation are matched over `num_samples` codes and the emission. A cell observed at an asked time is smoothed
+        with its noise. Padded times may hold anything finite.
+        """
+        means, variances = self._read_all(context, times, num_samples, seed)
+        mean = means.mean(dim=0)
+        return Prediction(mean, (variances.mean(dim=0) + (means - mean).square().mean(dim=0)).sqrt())
+
+    def forecast(self, batch: Batch, times: torch.Tensor, *, num_samples: int = 16, seed: int = 0) -> Prediction:
+        """`predict`, for times after each series' newest observation; ValueError for earlier ones."""
+        if bool((times < newest_time(batch.times, batch.mask)[:, None]).any()):
+            raise ValueError("some times lie before a series' newest observation: ask predict() for those.")
+        return self.predict(batch, times, num_samples=num_samples, seed=seed)
+
+    @torch.no_grad()
+    def reconstruct(self, batch: Batch, *, num_samples: int = 16, seed: int = 0) -> Prediction:
+        """The series at its own times as the path from its start alone gives it, without anchors: (B, T, F)."""
+        batch = _clean(batch)
+        z = self._posterior_draws(batch, torch.zeros_like(batch.mask[:, 0, 0]), num_samples, seed)
+        levels, _ = self._levels(z, batch, batch.times, torch.zeros_like(batch.offset))
+        emission = self.decoder.emission
+        means, variances = emission.read(levels, emission.parts(torch.zeros_like(batch.lengths)))
+        mean = means.mean(dim=0)
+        return Prediction(mean, (variances.mean(dim=0) + (means - mean).square().mean(dim=0)).sqrt())
+
+    @torch.no_grad()
+    def draws(
+        self, context: Batch, times: torch.Tensor, *, num_samples: int = 16, seed: int = 0, white_noise: bool = True
+    ) -> torch.Tensor:
+        """Joint paths (S, B, Q, F): each draw is one possible course, residual included; their spread is `predict`'s."""
+        return self._read_all(context, times, num_samples, seed, white_noise=white_noise)[0]
+
+    @torch.no_grad()
+    def latent_path(self, batch: Batch, times: torch.Tensor) -> torch.Tensor:
+        """The path of the mean code from each series' start, (B, Q, D), for phase portraits."""
+        batch = _clean(batch)
+        zero = torch.zeros_like(batch.offset)
+        return self.decoder.path(self.encode(batch).mean, times, self._phase(batch, zero)).z
+
+    # -- generating
+
+    @torch.no_grad()
+    def fit_latent_density(self, batches: Iterable[Batch], *, seed: int = 0) -> LatentDensity:
+        """Fit the density of start codes to these series (the training ones), for `sample`."""
+        codes = [self.encode(batch) for batch in batches]
+        means = torch.cat([code.mean for code in codes])
+        variances = torch.cat([code.log_variance for code in codes]).exp()
+        return self.density.fit(means, variances, seed=seed)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        times: torch.Tensor,
+        *,
+        seed: int = 0,
+        offset: float | torch.Tensor = 0.0,
+        white_noise: bool = True,
+    ) -> torch.Tensor:
+        """New series (n, T, F) at `times` (T,) or (n, T), from the latent density; n more do not change the first n.
+
+        offset: model time of the new series' zero on the calendar, a number or (n,). RuntimeError before
+        `fit_latent_density`.
+        """
+        weights = self.density.means
+        times = torch.as_tensor(times, dtype=weights.dtype, device=weights.device).expand(n, -1)
+        index = torch.arange(n, device=weights.device)
+        uniforms = keyed_uniforms(index, (1,), seed=seed, stream=_COMPONENT)[:, 0]
+        z = self.density.sample(uniforms, self._normals(index, (self.latent_dim,), seed, 0, _CODE))
+        batch = _blank(index, times, self.input_dim, torch.as_tensor(offset, dtype=times.dtype).to(times).expand(n))
+        levels, _ = self._levels(z[None], batch, times, torch.zeros_like(batch.offset))
+        kind = torch.zeros_like(index)
+        return self._courses(levels, kind, None, batch, times, levels, seed, white_noise)[0]
+
+    @torch.no_grad()
+    def walk(self, batch_a: Batch, batch_b: Batch, steps: int, times: torch.Tensor) -> torch.Tensor:
+        """From the series of one batch to those of another, in equal steps between their codes: (steps, B, T, F).
+
+        times: (T,) or (B, T). The first step is batch_a's path, the last batch_b's.
+        """
+        if steps < 2 or len(batch_a) != len(batch_b):
+            raise ValueError(f"a walk needs at least 2 steps (got {steps}) between batches of equal size "
+                             f"(got {len(batch_a)} and {len(batch_b)}).")  # fmt: skip
+        a, b = self.encode(batch_a).mean, self.encode(batch_b).mean
+        share = torch.linspace(0, 1, steps, dtype=a.dtype, device=a.device)[:, None, None]
+        z = a + share * (b - a)
+        times = torch.as_tensor(times, dtype=a.dtype, device=a.device).expand(len(batch_a), -1)
+        return self._levels(z, batch_a, times, torch.zeros_like(batch_a.offset))[0].mean
+
+    # -- pieces
+
+    def _code(self, batch: Batch, seen: torch.Tensor, onward: torch.Tensor) -> DiagonalGaussian:
+        """The code at the start, or where `onward` (B,) at the newest observation (of which `history` counts)."""
+        if not bool(onward.any()):
+            return self.encoder(batch.times, batch.values, seen)
+        near = within_history(batch.times, seen, self.mixture.history)
+        seen = torch.where(onward[:, None, None], near, seen)
+        start, newest = self.encoder.codes(batch.times, batch.values, seen)
+        return newest.choose(start, onward)
+
+    def _posterior_draws(self, batch: Batch, onward: torch.Tensor, num_samples: int, seed: int) -> torch.Tensor:
+        noise = self._normals(batch.index, (num_samples, self.latent_dim), seed, 0, _DRAW)
+        return self._code(batch, batch.mask, onward).sample(noise.transpose(0, 1))
+
+    def _levels(self, z: torch.Tensor, batch: Batch, times: torch.Tensor, zero: torch.Tensor) -> tuple[Levels, int]:
+        """Levels (S, B, Q, F) at `times` (B, Q) along the paths of z (S, B, D), which starts at time `zero` (B,)."""
+        draws = len(z)
+        phase = self._phase(batch, zero)
+        phase = None if phase is None else phase.repeat(draws, 1)
+        path = self.decoder.path(z.flatten(0, 1), (times - zero[:, None]).repeat(draws, 1), phase)
+        levels = self.decoder.emission.levels(path.z, path.waves)
+        shape = (draws, len(batch))
+        return Levels(levels.mean.unflatten(0, shape), levels.scale.unflatten(0, shape)), path.evaluations
+
+    def _phase(self, batch: Batch, zero: torch.Tensor) -> torch.Tensor | None:
+        """Where each period stands at time `zero` of the series, in turns: (B, P)."""
+        if not self.periods:
+            return None
+        turns = (batch.offset + zero).double()[:, None] / torch.tensor(
+            self.periods, dtype=torch.float64, device=zero.device
+        )
+        return (turns - turns.floor()).to(batch.times.dtype)
+
+    def _read_all(
+        self, context: Batch, times: torch.Tensor, num_samples: int, seed: int, white_noise: bool | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Means and variances of each draw (or courses and zeros), (S, B, Q, F): filled inside, forecast beyond."""
+        context = _clean(context)
+        times = times.to(context.times)
+        newest = newest_time(context.times, context.mask)
+        beyond = (times > newest[:, None]) & self.onward
+        results = []
+        for kind, wanted in ((_FROM_START, ~beyond), (_ONWARD, beyond)):
+            if not bool(wanted.any()):
+                continue
+            onward = torch.full_like(context.lengths, kind == _ONWARD, dtype=torch.bool)
+            zero = torch.where(onward, newest, 0)
+            z = self._posterior_draws(context, onward, num_samples, seed)
+            asked = torch.where(wanted, times, zero[:, None])
+            levels, _ = self._levels(z, context, torch.cat([context.times, asked], dim=1), zero)
+            rows = context.times.shape[1]
+            known = Levels(levels.mean[:, :, :rows], levels.scale[:, :, :rows])
+            levels = Levels(levels.mean[:, :, rows:], levels.scale[:, :, rows:])
+            anchors = find_anchors(context.times, context.mask, times, inclusive=True)
+            kinds = torch.full_like(context.lengths, kind)
+            if white_noise is None:
+                emission = self.decoder.emission
+                read = emission.read(levels, emission.parts(kinds), anchors, context.values, known)
+            else:
+                course = self._courses(levels, kinds, anchors, context, times, known, seed, white_noise)
+                read = (course, torch.zeros_like(course))
+            results.append((wanted[..., None], read))
+        if len(results) == 1:
+            return results[0][1]
+        (_, inside), (is_beyond, outside) = results
+        return tuple(torch.where(is_beyond, far, near) for far, near in zip(outside, inside, strict=True))
+
+    def _courses(
+        self, levels: Levels, kind: torch.Tensor, anchors, context: Batch, times, known: Levels, seed: int, white: bool
+    ) -> torch.Tensor:
+        """One course (S, B, Q, F) for each draw: the mean, plus a draw of the residual's joint distribution."""
+        emission = self.decoder.emission
+        parts = emission.parts(kind)
+        course, _ = emission.read(levels, parts, anchors, context.values, known)
+        shape = (len(course), *course.shape[2:])
+        if emission.anchored:
+            covariance = parts.covariance(times, anchors).double()
+            jitter = 1e-6 * parts.variance[:, 0, :, None].double() + 1e-12
+            factor = torch.linalg.cholesky(covariance + torch.diag_embed(jitter.expand(covariance.shape[:-1])))
+            noise = self._normals(context.index, shape, seed, 0, _PATH).double()
+            course = course + levels.scale * torch.einsum("bfqr,bsrf->sbqf", factor, noise).to(course)
+        if white:
+            noise = self._normals(context.index, shape, seed, 0, _WHITE).transpose(0, 1)
+            course = course + levels.scale * parts.noise.sqrt() * noise
+        return course
+
+    def _normals(self, index: torch.Tensor, shape: tuple[int, ...], seed: int, epoch: int, stream: int) -> torch.Tensor:
+        dtype = self.density.means.dtype
+        return keyed_normals(index, shape, seed=seed, epoch=epoch, stream=stream, dtype=dtype)
+
+
+def _as_mixture(fields: dict | None) -> dict:
+    fields = dict(fields or {})
+    if "hide" in fields:
+        fields["hide"] = tuple(fields["hide"])
+    return fields
+
+
+def _clean(batch: Batch) -> Batch:
+    """The batch with 0 under every blank, whatever stood there."""
+    return replace(batch, values=torch.where(batch.mask, batch.values, 0))
+
+
+def _blank(index: torch.Tensor, times: torch.Tensor, features: int, offset: torch.Tensor) -> Batch:
+    """A batch of series of which nothing is known."""
+    shape = (*times.shape, features)
+    return Batch(
+        times=times,
+        values=times.new_zeros(shape),
+        mask=torch.zeros(shape, dtype=torch.bool, device=times.device),
+        lengths=torch.full_like(index, times.shape[1]),
+        index=index,
+        offset=offset,
+    )
