@@ -1,0 +1,1 @@
+"""Floor 2: how many steps become a solution."""

@@ -1,0 +1,1 @@
+"""The methods' numbers, a file each: coefficients, declared orders, source. Nothing else."""

@@ -1,0 +1,81 @@
+"""The equation dy/dt = f(t, y[, args]) as steppers see it: matrices (lanes, width) in and out, every call counted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from neurode.core.nest import PerSample, leaf_tensors, map_leaves, unwrapped, with_tensors
+from neurode.core.protocols import VectorField
+from neurode.core.state import StateLayout
+
+HostTime = float | np.ndarray
+"""Time kept on the host in float64: a float in a joint solve, an array (lanes,) in a per-sample solve."""
+
+
+@dataclass
+class CallCount:
+    """How often f was called in a solve."""
+
+    calls: int = 0
+
+
+@dataclass(frozen=True)
+class Equation:
+    """f with its arguments, over the state layout. `args` still holds its PerSample marks; `rows` lists the active lanes.
+
+    rows: index tensor of the samples whose rows of PerSample args are passed, None for all.
+    """
+
+    f: VectorField
+    args: Any
+    layout: StateLayout
+    count: CallCount = field(default_factory=CallCount)
+
+    def __post_init__(self):
+        object.__setattr__(self, "_plain_args", unwrapped(self.args) if self.args is not None else None)
+
+    def times(self, times: Sequence[HostTime]) -> Sequence[torch.Tensor]:
+        """The times of several calls as tensors of the state's dtype: 0-d each (joint) or (lanes, 1, ..., 1) each."""
+        layout = self.layout
+        if not layout.per_sample:
+            return torch.tensor(times, dtype=layout.dtype, device=layout.device).unbind(0)
+        table = torch.from_numpy(np.asarray(times)).to(layout.device, layout.dtype)
+        return self.shaped_time(table).unbind(0)
+
+    def shaped_time(self, time: torch.Tensor) -> torch.Tensor:
+        """Per sample: (..., lanes) gets the trailing axes that let it broadcast against a tensor state."""
+        if self.layout.per_sample and self.layout.kind == "tensor":
+            return time.reshape(*time.shape, *(1,) * len(self.layout.shapes[0]))
+        return time
+
+    def __call__(self, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """dy/dt as (lanes, width); t as `times` gives it, y of shape (lanes, width)."""
+        self.count.calls += 1
+        state = self.layout.unpack(y)
+        dy = self.f(t, state) if self.args is None else self.f(t, state, self._plain_args)
+        if self.count.calls == 1:
+            self.layout.check_derivative(dy, y.shape[0])
+        return self.layout.pack(dy)
+
+    def select(self, rows: torch.Tensor) -> "Equation":
+        """The equation for a part of the present lanes: PerSample args keep those rows only."""
+        if self.args is None:
+            return self
+        return replace(
+            self,
+            args=map_leaves(
+                lambda leaf: PerSample(leaf.value.index_select(0, rows)) if isinstance(leaf, PerSample) else leaf,
+                self.args,
+            ),
+        )
+
+    def with_args_tensors(self, tensors: list[torch.Tensor]) -> "Equation":
+        """The same equation with the tensors of `args` replaced (order of `nest.leaf_tensors`)."""
+        return replace(self, args=with_tensors(self.args, tensors)) if tensors else self
+
+    @property
+    def args_tensors(self) -> list[torch.Tensor]:
+        return leaf_tensors(self.args) if self.args is not None else []

@@ -1,0 +1,121 @@
+"""The state of an equation: a tensor, a tuple or a dict of tensors, seen inside as a matrix (lanes, width).
+
+A lane is what has a step size of its own: the whole batch in a joint solve (one lane), a sample in a per-sample solve.
+"""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+
+from neurode.core.nest import describe
+
+State = Any
+"""A tensor, a tuple of tensors, or a dict of tensors."""
+
+
+@dataclass(frozen=True)
+class StateLayout:
+    """How a state is laid into a matrix (lanes, width) and back.
+
+    kind: "tensor", "tuple" or "dict". keys: of a dict. shapes: of each part, without the batch axis when per_sample.
+    """
+
+    kind: str
+    keys: tuple
+    shapes: tuple[tuple[int, ...], ...]
+    per_sample: bool
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def width(self) -> int:
+        return sum(prod(shape) for shape in self.shapes)
+
+    def pack(self, y: State) -> torch.Tensor:
+        """(lanes, width) from a state or a derivative of this layout; a view where the state is one contiguous tensor."""
+        lanes = -1 if self.per_sample else 1
+        if self.kind == "tensor":
+            return y.reshape(lanes, self.width) if self.width else y.reshape(y.shape[0] if self.per_sample else 1, 0)
+        parts = y if self.kind == "tuple" else [y[key] for key in self.keys]
+        if self.per_sample:
+            return torch.cat([part.reshape(part.shape[0], -1) for part in parts], dim=1)
+        return torch.cat([part.reshape(1, -1) for part in parts], dim=1)
+
+    def unpack(self, matrix: torch.Tensor) -> State:
+        """The state from a matrix (..., lanes, width); leading axes stay in front, the one lane of a joint state goes."""
+        lead = matrix.shape[:-1] if self.per_sample else matrix.shape[:-2]
+        if self.kind == "tensor":
+            return matrix.reshape(*lead, *self.shapes[0])
+        pieces = matrix.split([prod(shape) for shape in self.shapes], dim=-1)
+        parts = [piece.reshape(*lead, *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
+        return tuple(parts) if self.kind == "tuple" else dict(zip(self.keys, parts, strict=True))
+
+    def check_derivative(self, dy: State, lanes: int) -> None:
+        """Raise a sentence when the field returned something of another structure, shape or dtype than the state."""
+        parts = _parts(dy, self.kind, self.keys, what="the field returned")
+        for part, shape in zip(parts, self.shapes, strict=True):
+            expected = (lanes, *shape) if self.per_sample else shape
+            if tuple(part.shape) != expected:
+                raise ValueError(
+                    f"the field returned a derivative of shape {tuple(part.shape)}, but the state it was called with has "
+                    f"shape {expected}. f(t, y) must return a tensor of y's shape."
+                )
+            if part.dtype != self.dtype:
+                raise TypeError(
+                    f"the field returned dtype {part.dtype}, but the state has dtype {self.dtype}. "
+                    "Cast the field's output, its parameters or y0 so that they agree."
+                )
+
+
+def layout_of(y0: State, *, per_sample: bool) -> StateLayout:
+    """Read the layout of y0, or raise TypeError/ValueError with the remedy."""
+    if isinstance(y0, torch.Tensor):
+        kind, keys = "tensor", ()
+    elif isinstance(y0, tuple):
+        kind, keys = "tuple", tuple(range(len(y0)))
+    elif isinstance(y0, dict):
+        kind, keys = "dict", tuple(y0)
+    else:
+        raise TypeError(f"y0 must be a tensor, a tuple or a dict of tensors, but is {describe(y0)}.")
+    parts = _parts(y0, kind, keys, what="y0 is")
+    if not parts:
+        raise ValueError("y0 holds no tensor. Pass at least one.")
+    first = parts[0]
+    for part in parts:
+        if part.dtype != first.dtype or part.device != first.device:
+            raise ValueError(
+                f"all parts of y0 must share dtype and device, but there are {first.dtype} on {first.device} and "
+                f"{part.dtype} on {part.device}. Convert them before the solve."
+            )
+    if first.dtype not in (torch.float32, torch.float64):
+        raise TypeError(
+            f"y0 has dtype {first.dtype}; solve works in float32 and float64. Convert with y0.float() or y0.double()."
+        )
+    if per_sample:
+        sizes = {part.shape[0] if part.ndim else None for part in parts}
+        if len(sizes) != 1 or None in sizes:
+            raise ValueError(
+                "batching='per_sample' needs a batch axis in front of every part of y0, of equal length; got shapes "
+                f"{[tuple(part.shape) for part in parts]}. Use batching='joint' or unsqueeze the state."
+            )
+    shapes = tuple(tuple(part.shape[1:]) if per_sample else tuple(part.shape) for part in parts)
+    return StateLayout(kind, keys, shapes, per_sample, first.dtype, first.device)
+
+
+def _parts(y: State, kind: str, keys: tuple, *, what: str) -> list[torch.Tensor]:
+    if kind == "tensor":
+        parts = [y]
+    elif kind == "tuple":
+        if not isinstance(y, (tuple, list)) or len(y) != len(keys):
+            raise TypeError(f"{what} {describe(y)}, but a tuple of {len(keys)} tensors is expected.")
+        parts = list(y)
+    else:
+        if not isinstance(y, dict) or set(y) != set(keys):
+            raise TypeError(f"{what} {describe(y)}, but a dict with the keys {list(keys)} is expected.")
+        parts = [y[key] for key in keys]
+    for part in parts:
+        if not isinstance(part, torch.Tensor):
+            raise TypeError(f"{what} {describe(part)}, where a tensor is expected.")
+    return parts

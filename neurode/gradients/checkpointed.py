@@ -1,0 +1,246 @@
+"""checkpointed: the accepted states are kept, each step is made again on the way back, and differentiated exactly.
+
+The gradient is that of the discrete solution with the accepted steps held fixed: no adjoint equation, no second error
+tolerance. Memory: one state (two with first-same-as-last) a step, and the activations of one step's calls of f.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from neurode.core.tape import Tape, captured_leaves
+from neurode.gradients.gradient import AbstractGradient, Differentiated, kept_steps
+from neurode.integration.loop import AcceptedStep, Problem, Trajectory, integrate
+from neurode.integration.save import Rows
+
+
+@dataclass(frozen=True)
+class Checkpointed(AbstractGradient):
+    """Exact gradients from stored states: the default.
+
+    Good for training: activations of f are never kept beyond one step. Costs one more forward evaluation of each
+    accepted step on the way back. Not good for second derivatives: those need gradient="direct".
+    """
+
+    def run(self, problem: Problem) -> Differentiated:
+        if not torch.is_grad_enabled():
+            trajectory = integrate(problem, traced=False)
+            return Differentiated(trajectory, trajectory.values, *kept_steps(trajectory, problem))
+        first, parameters = _probe(problem)
+        args = problem.equation.args_tensors
+        ts = problem.times.tensor
+        inputs = [problem.y0, *([ts] if ts is not None else []), *parameters, *args]
+        job = _Job(problem, first, parameters, wants_time=ts is not None)
+        if not any(tensor.requires_grad for tensor in inputs):
+            trajectory = integrate(problem, traced=False, first=first)
+            return Differentiated(trajectory, trajectory.values, *kept_steps(trajectory, problem))
+        values, starts, stages = _Replay.apply(job, problem.y0, ts, len(parameters), *parameters, *args)
+        assert job.trajectory is not None
+        return Differentiated(job.trajectory, values, starts, stages)
+
+
+def _probe(problem: Problem) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """f(t0, y0), which the solve needs anyway, called with a graph: it shows which leaves f depends on."""
+    equation = problem.equation
+    args = equation.args_tensors
+    detached = equation.with_args_tensors([tensor.detach() for tensor in args])
+    t0 = equation.times([problem.times.first])[0]
+    with torch.enable_grad():
+        value = detached(t0, problem.y0.detach())
+    known = [*args, problem.y0, *([problem.times.tensor] if problem.times.tensor is not None else [])]
+    return value.detach(), captured_leaves(equation.f, value, known)
+
+
+@dataclass
+class _Job:
+    """What travels beside the tensors between forward and backward."""
+
+    problem: Problem
+    first: torch.Tensor
+    parameters: list[torch.Tensor]
+    wants_time: bool
+    steps: list[AcceptedStep] = field(default_factory=list)
+    trajectory: Trajectory | None = None
+
+
+class _Replay(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, job: _Job, y0, ts, num_parameters, *leaves):
+        problem = replace(job.problem, y0=y0.detach())
+        equation = problem.equation
+        detached = equation.with_args_tensors([leaf.detach() for leaf in leaves[num_parameters:]])
+        problem = replace(problem, equation=detached)
+        job.trajectory = integrate(problem, traced=False, first=job.first, journal=job.steps.append)
+        starts, stages = kept_steps(job.trajectory, problem)
+        ctx.job, ctx.needs = job, ctx.needs_input_grad
+        # Saved so that autograd notices when one of them is changed in place before the backward pass.
+        ctx.save_for_backward(y0, *leaves)
+        ctx.set_materialize_grads(False)
+        return job.trajectory.values, starts, stages
+
+    @staticmethod
+    def backward(ctx, values_bar, starts_bar, stages_bar):
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "gradient='checkpointed' gives first derivatives only, and this backward pass was asked for a graph "
+                "(create_graph=True). Solve with gradient='direct' for derivatives of higher order."
+            )
+        _ = ctx.saved_tensors
+        sweep = _Sweep(ctx.job, ctx.needs, values_bar, starts_bar, stages_bar)
+        for step in reversed(ctx.job.steps):
+            sweep.step_back(step)
+        return (None, *sweep.finish())
+
+
+class _Sweep:
+    """The way back: gradients of the state and of the handed-over f, lane by lane, through the accepted steps in reverse."""
+
+    def __init__(self, job: _Job, needs, values_bar, starts_bar, stages_bar):
+        self.job, self.problem, self.needs = job, job.problem, needs
+        self.stepper, y0 = job.problem.stepper, job.problem.y0
+        equation = job.problem.equation
+        count = len(job.parameters)
+        self.tape = Tape(
+            replace(equation, count=type(equation.count)()),
+            job.parameters,
+            wants_args=[bool(flag) for flag in needs[4 + count :]],
+            time=job.wants_time and needs[2],
+        )
+        self.values_bar, self.starts_bar, self.stages_bar = values_bar, starts_bar, stages_bar
+        self.y_bar = torch.zeros_like(y0)
+        self.first_bar = torch.zeros_like(y0) if self.stepper.carries_first else None
+        ts = job.problem.times.tensor
+        self.ts_bar = torch.zeros_like(ts, memory_format=torch.contiguous_format) if self.tape.time else None
+
+    def step_back(self, step: AcceptedStep) -> None:
+        lanes, scope = step.lanes, self.tape.scope(self._lanes_or_all(step.lanes))
+        y1_bar = self._lane_rows(self.y_bar, lanes)
+        next_bar = None if self.first_bar is None else self._lane_rows(self.first_bar, lanes)
+        inner = [rows for rows in step.rows if rows.theta is not None]
+        stages_bar, y_extra = self._dense_bars(step, inner)
+        y1_bar = self._end_bars(step, y1_bar)
+        interval = step.interval
+        replayed = self.stepper.replay(scope, interval.t, interval.t_end, step.y, step.first, last=True)
+        result = self.stepper.pull_back(scope, replayed, y1_bar, stages_bar, next_bar, time=self.tape.time)
+        self._put(self.y_bar, lanes, result.y if y_extra is None else result.y + y_extra)
+        if self.first_bar is not None:
+            self._put(self.first_bar, lanes, result.first)
+        if self.ts_bar is not None:
+            self._time_bars(step, inner, replayed.stages, result)
+
+    def _lanes_or_all(self, lanes):
+        """None where the step holds every lane in order, so that args need not be gathered."""
+        return None if lanes is None or len(lanes) == self.problem.y0.shape[0] else lanes
+
+    def _lane_rows(self, whole: torch.Tensor, lanes) -> torch.Tensor:
+        lanes = self._lanes_or_all(lanes)
+        return whole if lanes is None else whole.index_select(0, lanes)
+
+    def _put(self, whole: torch.Tensor, lanes, part: torch.Tensor) -> None:
+        lanes = self._lanes_or_all(lanes)
+        if lanes is None:
+            whole.copy_(part)
+        else:
+            whole.index_copy_(0, lanes, part)
+
+    def _end_bars(self, step: AcceptedStep, y1_bar: torch.Tensor) -> torch.Tensor:
+        """Values read at the step's end are its end state."""
+        if self.values_bar is None:
+            return y1_bar
+        for rows in step.rows:
+            if rows.theta is not None:
+                continue
+            bar = self.values_bar[rows.start : rows.stop]
+            y1_bar = y1_bar + bar.sum(0, keepdim=True) if rows.lane is None else y1_bar.index_add(0, rows.lane, bar)
+        return y1_bar
+
+    def _dense_bars(self, step: AcceptedStep, inner: list[Rows]):
+        """Gradients of the stages, and of the state at the step's beginning, from values read inside the step."""
+        stages_bar = y_extra = None
+        if self.values_bar is not None:
+            for rows in inner:
+                bar = self.values_bar[rows.start : rows.stop]
+                weights = torch.from_numpy(self.stepper.dense_weights(rows.theta)).to(bar.device, bar.dtype)
+                sizes = self._sizes(step, bar)
+                if rows.lane is None:
+                    stages_bar = (weights.T @ bar).mul_(sizes).unsqueeze(1)
+                    y_extra = bar.sum(0, keepdim=True)
+                else:
+                    scaled = weights * sizes.index_select(0, rows.lane).unsqueeze(1)
+                    stages_bar = bar.new_zeros(weights.shape[1], *step.y.shape)
+                    stages_bar.index_add_(1, rows.lane, scaled.T.unsqueeze(2) * bar.unsqueeze(0))
+                    y_extra = torch.zeros_like(step.y).index_add_(0, rows.lane, bar)
+        if step.dense is not None:
+            start, stop = step.dense
+            if self.stages_bar is not None:
+                kept = self.stages_bar[:, start:stop]
+                stages_bar = kept.clone() if stages_bar is None else stages_bar + kept
+            if self.starts_bar is not None:
+                kept = self.starts_bar[start:stop]
+                y_extra = kept if y_extra is None else y_extra + kept
+        return stages_bar, y_extra
+
+    def _sizes(self, step: AcceptedStep, like: torch.Tensor):
+        size = step.interval.t_end - step.interval.t
+        return size if isinstance(size, float) else torch.from_numpy(size).to(like.device, like.dtype)
+
+    def _time_bars(self, step: AcceptedStep, inner: list[Rows], stages: torch.Tensor, result) -> None:
+        """Gradients of the times: those of the step's two ends, where they are times of ts, and of the outputs inside."""
+        t_bar, t_end_bar = result.t, result.t_end
+        if self.values_bar is not None:
+            for rows in inner:
+                asked, start, end = self._output_time_bars(step, rows, stages)
+                self._add_times(rows.anchor, step, rows.lane, asked)
+                lane = torch.zeros_like(asked, dtype=torch.long) if rows.lane is None else rows.lane
+                t_bar = t_bar.index_add(0, lane, start)
+                t_end_bar = t_end_bar.index_add(0, lane, end)
+        interval = step.interval
+        everyone = None if step.lanes is None else torch.arange(len(step.lanes), device=stages.device)
+        self._add_times(np.atleast_1d(interval.anchor), step, everyone, t_bar)
+        self._add_times(np.atleast_1d(interval.anchor_end), step, everyone, t_end_bar)
+
+    def _output_time_bars(self, step: AcceptedStep, rows: Rows, stages: torch.Tensor):
+        """d/dt of y + h w(theta) k with theta = (t - t_start) / h: for the asked time and the step's two ends."""
+        bar = self.values_bar[rows.start : rows.stop]
+        theta = torch.from_numpy(rows.theta).to(bar.device, bar.dtype)
+        chosen = stages.expand(-1, len(theta), -1) if rows.lane is None else stages.index_select(1, rows.lane)
+        products = (chosen * bar.unsqueeze(0)).sum(2).T
+
+        def dotted(table: np.ndarray) -> torch.Tensor:
+            return (torch.from_numpy(table).to(bar.device, bar.dtype) * products).sum(1)
+
+        asked = dotted(self.stepper.dense_slopes(rows.theta))
+        size_bar = dotted(self.stepper.dense_weights(rows.theta)) - theta * asked
+        return asked, -asked - size_bar, size_bar
+
+    def _add_times(self, anchor: np.ndarray, step: AcceptedStep, place: torch.Tensor | None, bar: torch.Tensor) -> None:
+        known = torch.from_numpy(anchor >= 0).to(bar.device)
+        if not bool(known.any()):
+            return
+        rows = torch.from_numpy(np.maximum(anchor, 0)).to(bar.device)
+        bar = torch.where(known, bar, torch.zeros_like(bar)).to(self.ts_bar.dtype)
+        if step.lanes is None:
+            self.ts_bar.index_add_(0, rows, bar)
+        else:
+            self.ts_bar.index_put_((rows, step.lanes[place]), bar, accumulate=True)
+
+    def finish(self) -> tuple:
+        """Gradients in the order of the inputs: y0, ts, (count), parameters, args."""
+        trajectory, y0 = self.job.trajectory, self.problem.y0
+        if self.first_bar is not None and self.job.steps:
+            scope = self.tape.scope(None)
+            t0 = self.problem.equation.times([self.problem.times.first])[0]
+            y_bar, t_bar = scope.pull(scope.record(t0, y0.detach()), self.first_bar)
+            self.y_bar += y_bar
+            if self.ts_bar is not None:
+                first = self.ts_bar[0]
+                first += t_bar.reshape(first.shape).to(first.dtype)
+        if trajectory.beginning is not None and self.values_bar is not None:
+            rows = trajectory.beginning
+            bar = self.values_bar[rows.start : rows.stop]
+            if rows.lane is None:
+                self.y_bar += bar.sum(0, keepdim=True)
+            else:
+                self.y_bar.index_add_(0, rows.lane, bar)
+        return (self.y_bar, self.ts_bar, None, *self.tape.sums)

@@ -1,0 +1,38 @@
+"""What `solve` asks of a way to differentiate: run the loop, and bring back tensors that carry their gradient."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+
+from neurode.integration.loop import Problem, Trajectory
+
+
+@dataclass(frozen=True)
+class Differentiated:
+    """A trajectory whose tensors have their gradients: values (rows, width), and for save="dense" the steps' starts and stages."""
+
+    trajectory: Trajectory
+    values: torch.Tensor
+    starts: torch.Tensor | None
+    stages: torch.Tensor | None
+
+
+class AbstractGradient(ABC):
+    """A way to differentiate a solve. Frozen, with its settings as fields."""
+
+    @abstractmethod
+    def run(self, problem: Problem) -> Differentiated:
+        """Solve, such that the values are differentiable by y0, captured parameters, args and times."""
+
+
+def kept_steps(trajectory: Trajectory, problem: Problem) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """starts (rows, width) and stages (stages, rows, width) of a solve saved densely; None for both otherwise."""
+    dense = trajectory.recorder.dense
+    if dense is None:
+        return None, None
+    if not dense.starts:
+        width = problem.y0.shape[1]
+        count = problem.stepper.dense_matrix.shape[0]
+        return problem.y0.new_empty(0, width), problem.y0.new_empty(count, 0, width)
+    return torch.cat(dense.starts), torch.cat(dense.stages, dim=1)

@@ -1,0 +1,185 @@
+"""Where each lane stands in time: proposes the next interval, hears the error ratio, decides, and knows when it is done.
+
+JointClock decides with Python floats for one lane; LaneClock with arrays for many, of which those that are done leave.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurode.core.errors import Status
+from neurode.integration.controller import AdaptiveSteps, ConstantSteps, ErrorHistory
+from neurode.integration.times import OutputTimes
+
+NO_ANCHOR = -1
+ROUNDING = 4 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The next step of the active lanes: from t to t_end. Anchors name the row of ts a time is taken from, -1 for none."""
+
+    t: float | np.ndarray
+    t_end: float | np.ndarray
+    anchor: int | np.ndarray
+    anchor_end: int | np.ndarray
+
+
+def constant_mesh(times: np.ndarray, step_size: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Step boundaries of constant steps over one lane's output times, with the anchor of each."""
+    last = len(times) - 1
+    if step_size is None:
+        keep = np.concatenate([[True], np.diff(times) != 0])
+        return times[keep], np.flatnonzero(keep)
+    span = times[-1] - times[0]
+    # A step count that is whole up to rounding is meant to be whole: 1.0 / 0.1 takes ten steps.
+    count = int(np.ceil(abs(span) / step_size * (1 - 1e-9)))
+    mesh = times[0] + np.sign(span) * step_size * np.arange(count + 1)
+    mesh[-1] = times[-1]
+    anchors = np.full(count + 1, NO_ANCHOR)
+    anchors[0], anchors[-1] = 0, last
+    return (mesh, anchors) if count else (mesh[:1], anchors[:1] * 0)
+
+
+class JointClock:
+    """One lane, in Python floats."""
+
+    def __init__(self, times: OutputTimes, controller, max_steps: int, error_order: int):
+        self.times, self.controller, self.max_steps, self.error_order = times, controller, max_steps, error_order
+        self.t, self.t1 = times.first, times.last
+        self.direction = 1.0 if self.t1 >= self.t else -1.0
+        self.anchor, self.last_anchor = 0, len(times.host) - 1
+        self.steps = self.accepted = 0
+        self.size = 0.0
+        self.history = ErrorHistory(1.0, 1.0, False)
+        self.status = Status.RUNNING if self.t != self.t1 else Status.SUCCESS
+        if isinstance(controller, ConstantSteps):
+            mesh, anchors = constant_mesh(times.host, controller.step_size)
+            self.mesh, self.anchors = mesh.tolist(), anchors.tolist()
+
+    def set_first_size(self, size: float) -> None:
+        self.size = min(size, self.controller.max_step)
+
+    @property
+    def running(self) -> bool:
+        return self.status is Status.RUNNING
+
+    def propose(self) -> Interval:
+        if isinstance(self.controller, ConstantSteps):
+            return Interval(self.t, self.mesh[self.accepted + 1], self.anchor, self.anchors[self.accepted + 1])
+        t_end = self.t + self.direction * self.size
+        # A rest too short to be a step of its own is taken along.
+        if (self.t1 - t_end) * self.direction <= 1e-3 * self.size:
+            return Interval(self.t, self.t1, self.anchor, self.last_anchor)
+        return Interval(self.t, t_end, self.anchor, NO_ANCHOR)
+
+    def judge(self, interval: Interval, ratio: float | None) -> bool:
+        """Take note of an attempted step; ratio None for constant steps. True when it counts."""
+        self.steps += 1
+        accept = True
+        if ratio is not None:
+            size = abs(interval.t_end - interval.t)
+            decision = self.controller.judge(ratio, size, self.history, error_order=self.error_order)
+            accept, self.size, self.history = bool(decision.accept), float(decision.size), decision.history
+            smallest = max(self.controller.min_step, ROUNDING * max(abs(interval.t), abs(interval.t_end)))
+            if not accept and (self.size < smallest or size <= smallest):
+                self.status = Status.STEP_TOO_SMALL if ratio == ratio and ratio != np.inf else Status.NON_FINITE
+            self.size = max(self.size, self.controller.min_step)
+        if accept:
+            self.accepted += 1
+            self.t, self.anchor = interval.t_end, interval.anchor_end
+            if self.t == self.t1:
+                self.status = Status.SUCCESS
+        if self.status is Status.RUNNING and self.steps >= self.max_steps:
+            self.status = Status.MAX_STEPS
+        return accept
+
+
+class LaneClock:
+    """Many lanes, each with its own interval, size and status. `active` lists the lanes still running, in order."""
+
+    def __init__(self, times: OutputTimes, controller, max_steps: int, error_order: int):
+        self.times, self.controller, self.max_steps, self.error_order = times, controller, max_steps, error_order
+        lanes = times.host.shape[1]
+        self.t, self.t1 = times.first.copy(), times.last
+        self.direction = np.where(self.t1 >= self.t, 1.0, -1.0)
+        self.anchor, self.last_anchor = np.zeros(lanes, dtype=int), times.last_index
+        self.steps, self.accepted = np.zeros(lanes, dtype=int), np.zeros(lanes, dtype=int)
+        self.size = np.zeros(lanes)
+        self.history = ErrorHistory(np.ones(lanes), np.ones(lanes), np.zeros(lanes, dtype=bool))
+        self.status = np.where(self.t == self.t1, int(Status.SUCCESS), int(Status.RUNNING))
+        self.active = np.flatnonzero(self.status == Status.RUNNING)
+        if isinstance(controller, ConstantSteps):
+            self.mesh, self.anchors = self._meshes(controller.step_size)
+
+    def _meshes(self, step_size: float | None) -> tuple[np.ndarray, np.ndarray]:
+        columns = []
+        for lane, last in enumerate(self.times.last_index):
+            columns.append(constant_mesh(self.times.host[: last + 1, lane], step_size))
+        longest = max(len(mesh) for mesh, _ in columns)
+        mesh, anchors = np.full((longest, len(columns)), np.nan), np.full((longest, len(columns)), NO_ANCHOR)
+        for lane, (own, own_anchors) in enumerate(columns):
+            mesh[: len(own), lane], anchors[: len(own), lane] = own, own_anchors
+        return mesh, anchors
+
+    def set_first_size(self, size: np.ndarray) -> None:
+        """size: for the active lanes."""
+        self.size[self.active] = np.minimum(size, self.controller.max_step)
+
+    @property
+    def running(self) -> bool:
+        return len(self.active) > 0
+
+    def propose(self) -> Interval:
+        lanes = self.active
+        t, anchor = self.t[lanes], self.anchor[lanes]
+        if isinstance(self.controller, ConstantSteps):
+            row = self.accepted[lanes] + 1
+            return Interval(t, self.mesh[row, lanes], anchor, self.anchors[row, lanes])
+        direction, size, t1 = self.direction[lanes], self.size[lanes], self.t1[lanes]
+        t_end = t + direction * size
+        ends = (t1 - t_end) * direction <= 1e-3 * size
+        return Interval(t, np.where(ends, t1, t_end), anchor, np.where(ends, self.last_anchor[lanes], NO_ANCHOR))
+
+    def judge(self, interval: Interval, ratio: np.ndarray | None) -> np.ndarray:
+        """As JointClock.judge, for the active lanes; returns which of them accept. Call `drop_done` afterwards."""
+        lanes = self.active
+        self.steps[lanes] += 1
+        accept = np.ones(len(lanes), dtype=bool)
+        if ratio is not None:
+            size = np.abs(interval.t_end - interval.t)
+            history = ErrorHistory(*(part[lanes] for part in self.history))
+            decision = self.controller.judge(ratio, size, history, error_order=self.error_order)
+            accept = decision.accept
+            smallest = np.maximum(
+                self.controller.min_step, ROUNDING * np.maximum(np.abs(interval.t), np.abs(interval.t_end))
+            )
+            failed = ~accept & ((decision.size < smallest) | (size <= smallest))
+            why = np.where(np.isfinite(ratio), int(Status.STEP_TOO_SMALL), int(Status.NON_FINITE))
+            self.status[lanes[failed]] = why[failed]
+            self.size[lanes] = np.maximum(decision.size, self.controller.min_step)
+            for part, new in zip(self.history, decision.history, strict=True):
+                part[lanes] = new
+        good = lanes[accept]
+        self.accepted[good] += 1
+        self.t[good], self.anchor[good] = interval.t_end[accept], interval.anchor_end[accept]
+        running = self.status[lanes] == Status.RUNNING
+        arrived = running & (self.t[lanes] == self.t1[lanes])
+        self.status[lanes[arrived]] = Status.SUCCESS
+        exhausted = running & ~arrived & (self.steps[lanes] >= self.max_steps)
+        self.status[lanes[exhausted]] = Status.MAX_STEPS
+        return accept
+
+    def drop_done(self) -> np.ndarray | None:
+        """Places (within the active lanes) of those that go on; None when all do."""
+        going = self.status[self.active] == Status.RUNNING
+        if going.all():
+            return None
+        keep = np.flatnonzero(going)
+        self.active = self.active[keep]
+        return keep
+
+
+def clock_for(times: OutputTimes, controller: AdaptiveSteps | ConstantSteps, max_steps: int, error_order: int):
+    kind = JointClock if times.host.ndim == 1 else LaneClock
+    return kind(times, controller, max_steps, error_order)

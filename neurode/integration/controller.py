@@ -1,0 +1,138 @@
+"""Who chooses the steps: constant steps, or steps from the error estimate (I, PI and PID laws) within limits.
+
+Everything here works on floats (joint) and on arrays (per sample) alike; state is returned, never stored.
+"""
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+Host = float | np.ndarray
+
+
+class ErrorHistory(NamedTuple):
+    """What a controller remembers: error ratios of the last two accepted steps, and whether the last attempt was rejected."""
+
+    previous: Host
+    before: Host
+    rejected: bool | np.ndarray
+
+
+class Decision(NamedTuple):
+    """accept: is the step good. size: the next step size (positive). history: for the next call."""
+
+    accept: bool | np.ndarray
+    size: Host
+    history: ErrorHistory
+
+
+class AbstractController(ABC):
+    """Base of everything that chooses steps; frozen."""
+
+
+@dataclass(frozen=True)
+class ConstantSteps(AbstractController):
+    """Steps of equal size, or from one output time to the next.
+
+    Good for methods without an error estimate, for reproducing a residual network, for constant cost. Not good where
+    the accuracy is not known beforehand: nothing watches the error.
+    step_size: positive, in units of t; the last step is shortened to end at t1. None: a step from each output time to the next.
+    """
+
+    step_size: float | None = None
+
+    def __post_init__(self):
+        if self.step_size is not None and not self.step_size > 0:
+            raise ValueError(
+                f"step_size must be positive, but is {self.step_size}. For backward time give descending ts and keep it positive."
+            )
+
+
+@dataclass(frozen=True)
+class AdaptiveSteps(AbstractController):
+    """Steps chosen so that the estimated error of each stays under atol + rtol |y|, by a PID law within limits.
+
+    The next size is size * safety * r[n]^-b1 * r[n-1]^-b2 * r[n-2]^-b3 with r the ratio of error to tolerance,
+    b1 = (p + i + d) / k, b2 = -(p + 2 d) / k, b3 = d / k and k the order of the error estimate (Soderlind, ACM TOMS 29
+    (2003), section 3). The default is the I law. PI or PID damp steps that alternate, for mildly stiff fields.
+
+    proportional, integral, derivative: p, i, d. safety: factor below 1. factor_min, factor_max: largest change a step.
+    min_step, max_step: bounds in units of t; below min_step the solve ends with Status.STEP_TOO_SMALL.
+    first_step: None chooses it (Hairer, Norsett and Wanner 1993, II.4). Raises ValueError for settings that contradict each other.
+    """
+
+    proportional: float = 0.0
+    integral: float = 1.0
+    derivative: float = 0.0
+    safety: float = 0.9
+    factor_min: float = 0.2
+    factor_max: float = 10.0
+    min_step: float = 0.0
+    max_step: float = float("inf")
+    first_step: float | None = None
+
+    def __post_init__(self):
+        if not 0 < self.safety < 1:
+            raise ValueError(f"safety must lie between 0 and 1, but is {self.safety}.")
+        if not 0 < self.factor_min < 1 < self.factor_max:
+            raise ValueError(
+                f"factor_min < 1 < factor_max is needed, but they are {self.factor_min} and {self.factor_max}."
+            )
+        if not 0 <= self.min_step <= self.max_step:
+            raise ValueError(f"0 <= min_step <= max_step is needed, but they are {self.min_step} and {self.max_step}.")
+        if self.first_step is not None and not self.first_step > 0:
+            raise ValueError(f"first_step must be positive, but is {self.first_step}.")
+
+    def judge(self, ratio: Host, size: Host, history: ErrorHistory, *, error_order: int) -> Decision:
+        """Accept a step of `size` whose error is `ratio` times the tolerance? And how long is the next one?
+
+        A ratio that is NaN rejects the step and shrinks it by factor_min.
+        """
+        accept = ratio <= 1.0
+        safe = _where(ratio == ratio, _largest(ratio, 1e-10), 1e10)
+        b1 = (self.proportional + self.integral + self.derivative) / error_order
+        b2 = -(self.proportional + 2 * self.derivative) / error_order
+        b3 = self.derivative / error_order
+        factor = self.safety * safe**-b1
+        if b2:
+            factor = factor * history.previous**-b2 * history.before**-b3
+        # After a rejection a step does not grow at once: it would be rejected again.
+        highest = _where(accept & ~_boolean(history.rejected), self.factor_max, 1.0)
+        factor = _smallest(_largest(factor, self.factor_min), highest)
+        # A rejected step shrinks, whatever the law remembers.
+        factor = _where(accept, factor, _smallest(factor, self.safety))
+        previous = _where(accept, safe, history.previous)
+        before = _where(accept, history.previous, history.before)
+        return Decision(
+            accept, _smallest(size * factor, self.max_step), ErrorHistory(previous, before, _boolean(~_boolean(accept)))
+        )
+
+
+LAWS: dict[str, AdaptiveSteps] = {
+    "I": AdaptiveSteps(),
+    "PI": AdaptiveSteps(proportional=0.4, integral=0.3),
+    "PID": AdaptiveSteps(proportional=0.2, integral=0.3, derivative=0.1),
+}
+"""Controllers by name: `controller="PI"`."""
+
+
+def _boolean(value):
+    return np.bool_(value) if not isinstance(value, np.ndarray) else value
+
+
+def _where(condition, yes, no):
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, yes, no)
+    return yes if condition else no
+
+
+def _largest(left, right):
+    return np.maximum(left, right) if isinstance(left, np.ndarray) else max(left, right)
+
+
+def _smallest(left, right):
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return np.minimum(left, right)
+    return min(left, right)

@@ -1,0 +1,100 @@
+"""Output times on the host: one list for all, or one a sample; checked once, kept in float64."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from neurode.core.nest import describe
+
+TimesLike = torch.Tensor | np.ndarray | list | tuple
+
+
+@dataclass(frozen=True)
+class OutputTimes:
+    """host: (n,) joint, or (n, lanes) per sample with NaN below each list's end. tensor: the same as a tensor where gradients are wanted.
+
+    lengths: (lanes,) number of times of each sample, None for one list for all. shown: what Solution.ts shows.
+    """
+
+    host: np.ndarray
+    tensor: torch.Tensor | None
+    lengths: np.ndarray | None
+    shown: torch.Tensor
+
+    @property
+    def first(self):
+        """t0: a float (joint), or (lanes,)."""
+        return float(self.host[0]) if self.host.ndim == 1 else self.host[0]
+
+    @property
+    def last(self):
+        """t1: a float (joint), or (lanes,)."""
+        if self.host.ndim == 1:
+            return float(self.host[-1])
+        return self.host[self.last_index, np.arange(self.host.shape[1])]
+
+    @property
+    def last_index(self):
+        """Row of t1 in `host`: an int, or (lanes,)."""
+        if self.lengths is not None:
+            return self.lengths - 1
+        count = self.host.shape[0] - 1
+        return count if self.host.ndim == 1 else np.full(self.host.shape[1], count)
+
+
+def read_times(ts: TimesLike, *, lanes: int, per_sample: bool, device: torch.device) -> OutputTimes:
+    """Read and check `ts`; raises TypeError or ValueError with what came and what is allowed."""
+    if isinstance(ts, (list, tuple)) and ts and all(isinstance(item, torch.Tensor) and item.ndim == 1 for item in ts):
+        if not per_sample:
+            raise ValueError("ts is a list of tensors, one a sample; that needs batching='per_sample'.")
+        return _ragged(list(ts), lanes, device)
+    tensor = ts if isinstance(ts, torch.Tensor) else torch.as_tensor(ts, dtype=torch.float64)
+    if not tensor.is_floating_point():
+        tensor = tensor.double()
+    if tensor.ndim not in (1, 2) or tensor.shape[0] == 0 or (tensor.ndim == 2 and not per_sample):
+        allowed = "(n,), (n, batch) or a list of 1-D tensors" if per_sample else "(n,)"
+        hint = "" if per_sample or tensor.ndim != 2 else " Times of their own for each sample need batching='per_sample'."
+        raise ValueError(f"ts must have shape {allowed} with n >= 1, but is {describe(ts)}.{hint}")
+    host = tensor.detach().cpu().numpy().astype(np.float64)
+    if per_sample and tensor.ndim == 1:
+        host = np.repeat(host[:, None], lanes, axis=1)
+    if per_sample and host.shape[1] != lanes:
+        raise ValueError(f"ts has {host.shape[1]} columns, but the batch has {lanes} samples. Pass (n, {lanes}).")
+    _check_monotone(host)
+    differentiable = None
+    if tensor.requires_grad:
+        differentiable = tensor.unsqueeze(1).expand(-1, lanes) if per_sample and tensor.ndim == 1 else tensor
+    padding = np.isnan(host)
+    lengths = (~padding).sum(axis=0) if padding.any() else None
+    return OutputTimes(host, differentiable, lengths, tensor.detach())
+
+
+def _ragged(lists: list[torch.Tensor], lanes: int, device: torch.device) -> OutputTimes:
+    if len(lists) != lanes:
+        raise ValueError(f"ts lists times for {len(lists)} samples, but the batch has {lanes}. Pass one list a sample.")
+    if any(len(item) == 0 for item in lists):
+        raise ValueError("each sample of ts needs at least one time, its t0.")
+    dtype = lists[0].dtype if lists[0].is_floating_point() else torch.float64
+    padded = torch.nn.utils.rnn.pad_sequence([item.to(dtype) for item in lists], padding_value=float("nan"))
+    host = padded.detach().cpu().numpy().astype(np.float64)
+    lengths = np.array([len(item) for item in lists])
+    for sample, length in enumerate(lengths):
+        if not np.isfinite(host[:length, sample]).all():
+            raise ValueError(f"ts of sample {sample} holds NaN or infinite times.")
+    _check_monotone(host)
+    return OutputTimes(host, padded if padded.requires_grad else None, lengths, padded.detach().to(device))
+
+
+def _check_monotone(host: np.ndarray) -> None:
+    padded = np.isnan(host)
+    if host.ndim == 1 and not np.isfinite(host).all():
+        raise ValueError("ts holds NaN or infinite times.")
+    if host.ndim == 2 and (padded[0].any() or np.isinf(host).any() or (padded[:-1] & ~padded[1:]).any()):
+        raise ValueError("ts holds NaN or infinite times; NaN is allowed only as padding below a sample's last time.")
+    steps = np.diff(host, axis=0)
+    rising, falling = np.nansum(steps > 0, axis=0), np.nansum(steps < 0, axis=0)
+    wrong = (rising > 0) & (falling > 0)
+    if np.any(wrong):
+        place = "" if host.ndim == 1 else f" of sample {int(np.argmax(wrong))}"
+        raise ValueError(f"ts{place} must be monotone, all rising or all falling, but goes both ways. Sort the times.")

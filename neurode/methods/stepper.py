@@ -1,0 +1,92 @@
+"""What the loop asks of a method: one step, its dense output, and the exact derivative of the step."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from neurode.core.equation import Equation, HostTime
+
+StepTime = HostTime | torch.Tensor
+"""A float or array on the host; a tensor (0-d or (lanes,)) where times need gradients in a traced step."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One attempted step.
+
+    y1: (lanes, width). stages: (stages, lanes, width). error: (lanes, width), None without an estimate.
+    first_next: f at the step's end where the method has it anyway (first same as last), else None.
+    """
+
+    y1: torch.Tensor
+    stages: torch.Tensor
+    error: torch.Tensor | None
+    first_next: torch.Tensor | None
+
+
+class AbstractStepper(ABC):
+    """One step of a method. Frozen: whatever evolves is an argument or returned."""
+
+    name: str
+    order: int
+
+    @property
+    @abstractmethod
+    def has_error(self) -> bool:
+        """Can the method estimate its error (and so choose its steps)?"""
+
+    @property
+    @abstractmethod
+    def carries_first(self) -> bool:
+        """Does a step start from f at its beginning, handed over by the step before (first same as last)?"""
+
+    @property
+    @abstractmethod
+    def error_order(self) -> int:
+        """The local error estimate shrinks like step size to this power."""
+
+    @abstractmethod
+    def step(
+        self,
+        equation: Equation,
+        t: StepTime,
+        t_end: StepTime,
+        y: torch.Tensor,
+        first: torch.Tensor | None,
+        *,
+        traced: bool,
+    ) -> StepResult:
+        """From (t, y) to t_end. first: f(t, y) where it is known. traced: in differentiable operations only."""
+
+    @abstractmethod
+    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
+        """(points, stages): y(t + theta h) = y + h weights @ stages."""
+
+    @abstractmethod
+    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
+        """(points, stages): derivative of `dense_weights` by theta."""
+
+    @property
+    @abstractmethod
+    def dense_matrix(self) -> np.ndarray:
+        """(stages, degree): `dense_weights` as coefficients of theta^1 ... theta^degree."""
+
+    @abstractmethod
+    def replay(self, scope, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None, *, last: bool):
+        """Make the step again, recording each call of f on `scope` (core.tape); last: also the call at its end."""
+
+    @abstractmethod
+    def pull_back(self, scope, replayed, y1_bar, stages_bar, next_bar, *, time: bool) -> "StepGradient":
+        """The exact derivative of a replayed step, from gradients of its end, its stages and the handed-over f."""
+
+
+@dataclass(frozen=True)
+class StepGradient:
+    """Gradients by a step's inputs: state y, the handed-over first stage, and its two times (per lane; None unless asked)."""
+
+    y: torch.Tensor
+    first: torch.Tensor | None
+    t: torch.Tensor | None
+    t_end: torch.Tensor | None

@@ -1,0 +1,15 @@
+"""Heun's method (explicit trapezoid). K. Heun, Z. Math. Phys. 45 (1900) 23-38."""
+
+from fractions import Fraction as F
+
+from neurode.methods.tableau import Tableau
+
+HEUN = Tableau(
+    name="heun",
+    order=2,
+    c=(0, 1),
+    a=((), (1,)),
+    b=(F(1, 2), F(1, 2)),
+    dense=((1, -F(1, 2)), (0, F(1, 2))),
+    source="Heun (1900)",
+)
