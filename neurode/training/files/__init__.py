@@ -1,0 +1,1 @@
+"""What training writes to disk, whole or not at all."""

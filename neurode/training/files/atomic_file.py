@@ -1,0 +1,63 @@
+"""Files that are whole or absent: temporary file, fsync, rename; and disk errors in words."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from neurode.core.errors import DataError
+
+TEMPORARY_SUFFIX = ".tmp"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that a reader, also after a crash, finds the old file or the new one, never a part.
+
+    Raises DataError when the disk is full or the folder is not writable; the old file is then untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    with disk_errors_in_words(path):
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def disk_errors_in_words(path: Path) -> Iterator[None]:
+    """Turn an OSError of a full or closed disk into a DataError that names the file and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DataError(
+                "the disk is full (or a quota is used up), so the file could not be written; nothing half-written was "
+                "left. Free some space and go on with --resume (resume=True), or choose another output folder.",
+                file=path,
+            ) from error
+        if error.errno in _FORBIDDEN:
+            raise DataError(
+                "this place cannot be written to (permissions, or a read-only disk). Choose another output folder.",
+                file=path,
+            ) from error
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """The rename itself must reach the disk; some systems cannot sync a folder, and there the rename alone must do."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,1 @@
+"""Training by several processes: who started them, how they add up their gradients, how they end together."""
