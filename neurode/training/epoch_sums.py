@@ -53,7 +53,7 @@ class EpochSums:
 
     @classmethod
     def over_processes(cls, sums: Iterable[dict]) -> Self:
-        """Add up the processes' sums; evaluations are those of the process that made most, since they work side by side."""
+        """Add up the processes' sums; evaluations are those of the process that made most (they work side by side)."""
         total = cls()
         for one in sums:
             total.loss += one["loss"]

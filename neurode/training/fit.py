@@ -1,6 +1,7 @@
 """`fit`: train a model on data, here or in several processes."""
 
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from neurode.training.fit_config import FitConfig
 from neurode.training.processes.interrupt import Interrupt
 from neurode.training.processes.placement import Placement, find_placement
 from neurode.training.processes.session import Session
-from neurode.training.processes.supervisor import run_in_processes
+from neurode.training.processes.supervisor import run_in_processes, start_method
 from neurode.training.progress import Progress, SilentProgress, choose_progress
 from neurode.training.run_folder import RunFolder
 from neurode.training.seeding import callers_settings_kept
@@ -40,8 +41,8 @@ def fit(
     model: moved to the device, and for precision="float64" converted; with processes > 1 it stays where it is.
     data: see TrainingData. run_folder: where metrics.csv, train.log and checkpoints/{last,best}.ckpt are written (a
     path, or an open RunFolder); None writes nothing. resume: go on from last.ckpt there; the result is that of an
-    uninterrupted run to the last digit, at an equal number of processes. progress: None chooses (a bar on a terminal, else
-    a line an epoch, on stderr), False shows nothing.
+    uninterrupted run to the last digit, at an equal number of processes. progress: None chooses (a bar on a terminal,
+    else a line an epoch, on stderr), False shows nothing.
 
     Raises DataError for a folder in use, not empty, without space, or of another model; TrainingError when the loss
     stays non-finite after several roll-backs; KeyboardInterrupt on Ctrl-C, after last.ckpt is written; ValueError and
@@ -52,16 +53,19 @@ def fit(
     _check(model, data, config, run_folder, resume, placement)
     shown = progress if isinstance(progress, Progress) else choose_progress(quiet=progress is False)
     with _opened(run_folder, resume) as folder:
-        work = partial(_train_here, model, data, config, folder, resume, shown)
         if config.processes > 1 and placement.world == 1:
-            done = run_in_processes(partial(_train_and_pack, work, model), config.processes, config.device)
+            done = run_in_processes(
+                partial(_train_and_pack, model, data, config, folder, resume, shown),
+                config.processes,
+                method=start_method(config.device),
+            )
             if config.precision == "float64":
                 model.double()
             model.load_state_dict(done["model"])
             model.eval()
             return FitResult(**done["result"])
         with Interrupt() as interrupt:
-            return work(placement, interrupt)
+            return _train_here(model, data, config, folder, resume, shown, placement, interrupt)
 
 
 def _train_here(
@@ -95,9 +99,22 @@ def _train_here(
         return run.run()
 
 
-def _train_and_pack(work: Any, model: nn.Module, placement: Placement, interrupt: Interrupt) -> dict[str, Any]:
-    """For a process of ours: what the parent needs, as tensors on the CPU and plain types."""
-    result = work(placement, interrupt)
+def _train_and_pack(
+    model: nn.Module,
+    data: TrainingData,
+    config: FitConfig,
+    folder: RunFolder | None,
+    resume: bool,
+    progress: Progress,
+    placement: Placement,
+    interrupt: Interrupt,
+) -> dict[str, Any]:
+    """In a process of ours: train a copy, and return what the parent needs as tensors on the CPU and plain types.
+
+    A copy, because spawned processes receive tensors in memory that they share.
+    """
+    model = deepcopy(model)
+    result = _train_here(model, data, config, folder, resume, progress, placement, interrupt)
     weights = {k: v.cpu() if isinstance(v, torch.Tensor) else v for k, v in model.state_dict().items()}
     return {"result": asdict(result), "model": weights}
 
@@ -126,7 +143,8 @@ def _check(
 ) -> None:
     if not isinstance(model, nn.Module) or not callable(getattr(model, "loss", None)):
         raise TypeError(
-            f"model must be an nn.Module with a method loss(batch, context) -> LossParts, but got {type(model).__name__}."
+            "model must be an nn.Module with a method loss(batch, context) -> LossParts, but got "
+            f"{type(model).__name__}."
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("no parameter of the model needs a gradient, so there is nothing to train.")

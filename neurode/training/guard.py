@@ -54,8 +54,8 @@ class Guard:
         self.total += 1
         if self.in_a_row > MAX_ROLL_BACKS:
             raise TrainingError(
-                f"{problem} in epoch {failed.epoch}, step {failed.batch + 1}, also after {MAX_ROLL_BACKS} roll-backs, each of "
-                f"which halved the learning rate. Look for infinite or huge values in the data, pass a smaller "
+                f"{problem} in epoch {failed.epoch}, step {failed.batch + 1}, also after {MAX_ROLL_BACKS} roll-backs, "
+                "each of which halved the learning rate. Look for infinite or huge values in the data, pass a smaller "
                 "learning_rate or clip_norm, a bounded field, looser tolerances, or precision='float64'."
             )
         self._snapshot.restore()
@@ -95,9 +95,10 @@ class Snapshot:
         with torch.no_grad():
             for key, copy in self._copies.items():
                 live[key].copy_(copy)
+        kept = {key[:2] for key in self._copies}
         for number, parameter in enumerate(self._parameters()):
             # AdamW makes a parameter's state at its first gradient; what came after the copy goes.
-            if not any(key[:2] == ("optimiser", number) for key in self._copies):
+            if ("optimiser", number) not in kept:
                 self._optimiser.state.pop(parameter, None)
 
     def _parameters(self) -> list[torch.Tensor]:

@@ -72,7 +72,7 @@ class LineProgress(Progress):
         self.say(epoch_line(row, max_epochs, best))
 
     def say(self, sentence: str) -> None:
-        print(sentence, file=sys.stderr, flush=True)
+        _write(sentence)
 
     def stop(self) -> None:
         pass
@@ -123,7 +123,7 @@ class BarProgress(Progress):
 
     def say(self, sentence: str) -> None:
         if self._bar is None:
-            print(sentence, file=sys.stderr, flush=True)
+            _write(sentence)
         else:
             self._bar.console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
@@ -131,6 +131,11 @@ class BarProgress(Progress):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _write(sentence: str) -> None:
+    sys.stderr.write(sentence + "\n")
+    sys.stderr.flush()
 
 
 def epoch_line(row: Mapping[str, float], max_epochs: int, best: bool) -> str:

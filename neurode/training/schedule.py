@@ -9,7 +9,7 @@ FINAL_FRACTION = 0.05
 
 
 def learning_rate_at(step: int, total_steps: int, config: FitConfig) -> float:
-    """The rate for step number `step` (from 0) of `total_steps`; a function of its arguments, so a resume needs no state."""
+    """The rate for step number `step` (from 0) of `total_steps`. It has no memory, so a resume needs no state."""
     warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
     if config.schedule == "constant":
         return config.learning_rate * warm

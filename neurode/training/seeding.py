@@ -1,4 +1,4 @@
-"""Random numbers of a step as a function of (seed, epoch, step, process), and torch's settings given back afterwards."""
+"""Random numbers of a step as a function of (seed, epoch, step, process); torch's settings given back afterwards."""
 
 import os
 from collections.abc import Iterator

@@ -4,13 +4,13 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from math import inf, isfinite, nan
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from neurode.core.errors import SolveError
-from neurode.core.protocols import StepContext
+from neurode.core.protocols import StepContext, Trainable
 from neurode.training.early_stopping import EarlyStopping
 from neurode.training.epoch_sums import EpochSums
 from neurode.training.fit_config import FitConfig
@@ -48,6 +48,7 @@ class TrainingRun:
     ):
         self.model, self.data, self.config, self.session = model, data, config, session
         self.folder, self.progress, self.interrupt = folder, progress, interrupt
+        self._loss = cast(Trainable, model).loss
         self.step = TrainingStep(model, config, session)
         self.seeds = StepSeeds(config.seed, session.rank, session.device)
         self.state = RunState(Position(), EarlyStopping(config.patience), Guard(model, self.step.optimiser, self.say))
@@ -170,7 +171,7 @@ class TrainingRun:
             yield _END
 
     def _validate(self) -> tuple[str | None, float]:
-        """The loss on the held-out batches with the same noise in every epoch; nan when none are due or there are none."""
+        """The loss on the held-out batches, with the same noise in every epoch; nan when none are due or there."""
         session, position, sums = self.session, self.state.position, EpochSums()
         if position.epoch % self.config.validate_every and position.epoch != self.config.max_epochs:
             return None, nan
@@ -181,7 +182,7 @@ class TrainingRun:
                 for batch in self.data.validation_batches(session.rank, session.world):
                     if batch is not None:
                         context = StepContext(self.config.seed, 0, position.step)
-                        parts = self.model.loss(batch.to(session.device, session.dtype), context)
+                        parts = self._loss(batch.to(session.device, session.dtype), context)
                         sums.add(parts.loss.item(), parts)
         except SolveError:
             sums.add_failure()

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from neurode.core.errors import SolveError
-from neurode.core.protocols import LossParts, StepContext
+from neurode.core.protocols import LossParts, StepContext, Trainable
 from neurode.training.fit_config import FitConfig
 from neurode.training.processes.gradient_sum import GradientSum, Tally
 from neurode.training.processes.session import Session
@@ -32,7 +32,7 @@ class TrainingStep:
 
     def __init__(self, model: nn.Module, config: FitConfig, session: Session):
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._model, self._session = model, session
+        self._loss, self._session = cast(Trainable, model).loss, session
         self._clip_norm = config.clip_norm
         self._sum = GradientSum(self.parameters) if session.world > 1 else None
         matrices = [p for p in self.parameters if p.ndim >= 2]
@@ -62,7 +62,7 @@ class TrainingStep:
         session = self._session
         try:
             with session.autocast():
-                parts = self._model.loss(batch.to(session.device, session.dtype), context)
+                parts = self._loss(batch.to(session.device, session.dtype), context)
             outcome.own, outcome.own_loss, outcome.weight = parts, parts.loss.item(), float(parts.weight)
             if not isfinite(outcome.own_loss):
                 outcome.problem = "The loss is not finite"

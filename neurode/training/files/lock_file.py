@@ -51,7 +51,8 @@ class LockFile:
             host, pid, owner = socket.gethostname(), 0, {}  # cut off while it was written: the owner is gone
         if host != socket.gethostname():
             raise DataError(
-                f"this folder is in use by process {pid} on {host}. If that run is over, delete this file and try again.",
+                f"this folder is in use by process {pid} on {host}. If that run is over, delete this file; else choose "
+                "another folder.",
                 file=self.path,
             )
         if pid > 0 and _identity(pid) == owner:

@@ -45,13 +45,10 @@ class GradientSum:
     def __call__(self, own: Tally) -> Tally:
         """Sum, and return the tally of all. A parameter without a gradient in every process keeps none."""
         self._buffer.zero_()
-        given = [number for number, p in enumerate(self._parameters) if p.grad is not None]
-        if given:
-            grads = [self._parameters[number].grad for number in given]
-            torch._foreach_copy_([self._views[number] for number in given], grads)
-        have = [0.0] * len(self._parameters)
-        for number in given:
-            have[number] = 1.0
+        grads = {number: p.grad for number, p in enumerate(self._parameters) if p.grad is not None}
+        if grads:
+            torch._foreach_copy_([self._views[number] for number in grads], list(grads.values()))
+        have = [float(number in grads) for number in range(len(self._parameters))]
         head = torch.tensor([own.weight, own.problems, own.interrupts, own.ended, *have], dtype=self._buffer.dtype)
         self._buffer[: len(head)].copy_(head)
         torch.distributed.all_reduce(self._buffer)

@@ -7,7 +7,7 @@ from typing import Self
 
 
 class Interrupt:
-    """While entered, SIGINT sets `requested`. Outside the main thread Python delivers no signals, and nothing changes."""
+    """While entered, SIGINT sets `requested`. Outside the main thread, where none is delivered, nothing changes."""
 
     def __init__(self):
         self.requested = False

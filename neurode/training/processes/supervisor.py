@@ -3,7 +3,6 @@
 import ctypes
 import multiprocessing
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -14,13 +13,14 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import wait
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from neurode.core.errors import NeurodeError, TrainingError
+from neurode.core.errors import NeurodeError, SolveError, TrainingError
 from neurode.training.processes.interrupt import Interrupt
 from neurode.training.processes.placement import Placement, find_placement
 
@@ -30,83 +30,117 @@ GRACE_SECONDS = 10.0
 """How long the others may go on after one process has failed: they notice at their next sum."""
 
 
-def run_in_processes(work: Work, count: int, device: str) -> dict[str, Any]:
+@dataclass
+class _Worker:
+    """A process, the end of the pipe on which it reports a failure, and the failure."""
+
+    process: Any
+    reports: Connection
+    failure: BaseException | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.process.is_alive()
+
+    def read(self) -> None:
+        if self.failure is None and self.reports.poll():
+            with suppress(EOFError):
+                words = self.reports.recv()
+                try:
+                    self.failure = self.reports.recv()
+                except Exception:  # the exception's class does not pickle: its words must do
+                    self.failure = RuntimeError(words)
+                if self.failure is not None and not isinstance(self.failure, NeurodeError):
+                    self.failure.add_note(f"In the process of training:\n{words}")
+
+
+def run_in_processes(work: Work, count: int, *, method: str) -> dict[str, Any]:
     """Run `work` in `count` processes and return what that of rank 0 returned (tensors and plain types).
 
-    On Linux's CPU the processes are forks: nothing is pickled, the data are not copied, and a script needs no
-    `if __name__ == "__main__"`. Elsewhere, and for CUDA, they are spawned, so model and data must be picklable.
-    An exception of a process is raised here; Ctrl-C is passed on once to all.
+    method: "fork" or "spawn", see `start_method`. An exception of a process is raised here; Ctrl-C is passed on,
+    once, to all. Raises TrainingError when a process was ended from outside.
     """
-    context = multiprocessing.get_context(start_method(device))
-    with tempfile.TemporaryDirectory(prefix="neurode-") as folder, Interrupt() as interrupt:
-        port = _free_port()
-        processes: list[Any] = []
+    context: Any = multiprocessing.get_context(method)
+    with tempfile.TemporaryDirectory(prefix="neurode-") as name, Interrupt() as interrupt:
+        folder, port = Path(name), _free_port()
+        workers: list[_Worker] = []
         try:
             for rank in range(count):
-                process = context.Process(target=_child, args=(work, rank, count, port, Path(folder), os.getpid()))
+                reports, reporter = context.Pipe(duplex=False)
+                arguments = (work, rank, count, port, folder, reporter, os.getpid())
+                process = context.Process(target=_child, args=arguments)
                 with warnings.catch_warnings():
-                    # Python 3.12 warns of forks beside threads; see _child for why that is safe here.
+                    # Python 3.12 warns of forks beside threads; _child says why this one is safe.
                     warnings.filterwarnings("ignore", message=".*multi-threaded.*fork", category=DeprecationWarning)
                     process.start()
-                processes.append(process)
-            _await(processes, interrupt)
+                reporter.close()
+                workers.append(_Worker(process, reports))
+            _await(workers, interrupt)
         finally:
-            _end(processes)
+            _end(workers)
         if interrupt.requested:
             raise KeyboardInterrupt
-        _raise_failure(processes, Path(folder))
-        return torch.load(Path(folder) / "result", weights_only=True)
+        _raise_failure(workers)
+        return torch.load(folder / "result", weights_only=True)
 
 
 def start_method(device: str) -> str:
-    """How processes start: a fork cannot use CUDA once torch has touched it, and is not safe on macOS."""
+    """How the processes start: by fork on the CPU of Linux, else by spawn.
+
+    A fork needs no pickling, copies no data, and works from a script without `if __name__ == "__main__"`. It cannot
+    use CUDA once torch has touched it, and is not safe on macOS; a spawned process imports the script again.
+    """
     uses_cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     return "fork" if sys.platform == "linux" and not uses_cuda else "spawn"
 
 
-def _await(processes: list[Any], interrupt: Interrupt) -> None:
+def _await(workers: list[_Worker], interrupt: Interrupt) -> None:
     """Wait until all have ended, or one has failed and the others had their grace; pass an interrupt on."""
     told, deadline = False, float("inf")
-    while any(process.is_alive() for process in processes) and time.monotonic() < deadline:
-        wait([process.sentinel for process in processes if process.is_alive()], timeout=0.2)
+    while any(worker.alive for worker in workers) and time.monotonic() < deadline:
+        wait([worker.process.sentinel for worker in workers if worker.alive], timeout=0.2)
+        for worker in workers:
+            worker.read()
         if interrupt.requested and not told:
             told = True
-            for process in processes:
+            for worker in workers:
                 with suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGINT)
-        if any(process.exitcode not in (None, 0) for process in processes):
+                    os.kill(worker.process.pid, signal.SIGINT)
+        if any(worker.process.exitcode not in (None, 0) for worker in workers):
             deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
 
 
-def _end(processes: list[Any]) -> None:
-    for process in processes:
-        if process.is_alive():
-            process.terminate()
-    for process in processes:
-        process.join(timeout=5)
-        if process.is_alive():
-            process.kill()
-            process.join()
+def _end(workers: list[_Worker]) -> None:
+    for worker in workers:
+        if worker.alive:
+            worker.process.terminate()
+    for worker in workers:
+        worker.process.join(timeout=5)
+        if worker.alive:
+            worker.process.kill()
+            worker.process.join()
+        worker.read()
+        worker.reports.close()
 
 
-def _raise_failure(processes: list[Any], folder: Path) -> None:
-    """Raise what went wrong, if anything: our own errors before those that follow from a lost process."""
-    errors = [pickle.loads(path.read_bytes()) for path in sorted(folder.glob("error-*"))]
-    errors.sort(key=lambda error: (isinstance(error, RuntimeError), not isinstance(error, NeurodeError)))
-    lost = [(rank, process.exitcode) for rank, process in enumerate(processes) if process.exitcode < 0]
-    if lost and not any(isinstance(error, NeurodeError) for error in errors):
+def _raise_failure(workers: list[_Worker]) -> None:
+    """Raise what went wrong, if anything: the first cause before the errors of those that lost a partner by it."""
+    failures = [worker.failure for worker in workers if worker.failure is not None]
+    lost = [(rank, w.process.exitcode) for rank, w in enumerate(workers) if w.failure is None and w.process.exitcode]
+    if lost and not any(isinstance(failure, NeurodeError) for failure in failures):
         rank, code = lost[0]
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
         raise TrainingError(
-            f"process {rank} of {len(processes)} was ended from outside (signal {-code}). When memory ran out, use "
-            "fewer processes or smaller batches; then go on with --resume (resume=True)."
+            f"process {rank} of {len(workers)} was ended from outside ({how}). When memory ran out, use fewer processes or smaller batches; then go on with --resume (resume=True)."
         )
-    if errors:
-        raise errors[0]
+    if failures:
+        raise min(failures, key=lambda f: (not isinstance(f, NeurodeError), isinstance(f, RuntimeError)))
 
 
-def _child(work: Work, rank: int, count: int, port: int, folder: Path, parent: int) -> None:
+def _child(work: Work, rank: int, count: int, port: int, folder: Path, reporter: Connection, parent: int) -> None:
     """The life of one process. It leaves the terminal's group, so that Ctrl-C reaches it once, through the parent."""
-    os.setpgid(0, 0) if hasattr(os, "setpgid") else None
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
     _end_with(parent)
     os.environ.update(
         {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
@@ -123,9 +157,11 @@ def _child(work: Work, rank: int, count: int, port: int, folder: Path, parent: i
         except KeyboardInterrupt as error:
             failures.append(error)
     if failures:
-        _report(failures[0], folder / f"error-{rank}")
-        sys.stderr.flush()
-        os._exit(130 if isinstance(failures[0], KeyboardInterrupt) else 1)
+        _report(failures[0], reporter)
+    sys.stderr.flush()
+    sys.stdout.flush()
+    # Without Python's own end: it would wait for a thread that hangs in a sum after a second Ctrl-C.
+    os._exit(0 if not failures else 130 if isinstance(failures[0], KeyboardInterrupt) else 1)
 
 
 def _guarded(work: Work, interrupt: Interrupt, folder: Path, failures: list[BaseException]) -> None:
@@ -140,16 +176,13 @@ def _guarded(work: Work, interrupt: Interrupt, folder: Path, failures: list[Base
         failures.append(error)
 
 
-def _report(error: BaseException, path: Path) -> None:
-    trace = "".join(traceback.format_exception(error))
-    try:
-        content = pickle.dumps(error)
-        pickle.loads(content)
-    except Exception:  # an exception class that does not pickle: its words must do
-        error = RuntimeError(f"{type(error).__name__}: {error}")
-        content = pickle.dumps(error)
-    del trace
-    path.write_bytes(content)
+def _report(error: BaseException, reporter: Connection) -> None:
+    if isinstance(error, SolveError):
+        error.solution = None  # tensors that nobody will look at
+    reporter.send("".join(traceback.format_exception(error))[-10_000:])
+    with suppress(Exception):  # a class that does not pickle
+        reporter.send(error)
+    reporter.close()
 
 
 def _end_with(parent: int) -> None:
