@@ -144,7 +144,9 @@ def _fit_feature(name: str, column: np.ndarray, wanted: str) -> tuple[str, float
     nonnegative = bool(len(x) and x.min() >= 0)
     positive = x[x > 0]
     if wanted == "log" and (not nonnegative or not len(positive)):
-        raise ValueError(f'feature {name!r} has values below or at 0 only, or negative ones: its transform must be "none".')
+        raise ValueError(
+            f'feature {name!r} has values below or at 0 only, or negative ones: its transform must be "none".'
+        )
     offset = float(positive.min()) / 2 if len(positive) < len(x) and nonnegative and len(positive) else 0.0
     if wanted == "log" or (wanted == "auto" and _log_helps(x, offset)):
         y = np.log(x + offset)
