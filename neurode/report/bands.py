@@ -41,8 +41,8 @@ def filled_page(examples: Sequence[SeriesExample], skipped: str = "") -> Page:
             title, (skipped or "There is no filled series to show: no observation of a test series was hidden.",)
         )
     said = (
-        "Some observations of series that training never saw were hidden from the model. It read the remaining ones and "
-        "drew the line; the hidden ones show how far off it is, and whether the band is honest."
+        "Some observations of series that training never saw were hidden from the model. It read the remaining ones "
+        "and drew the line; the hidden ones show how far off it is, and whether the band is honest."
     )
     return Page(title, (said, Picture(draw_bands(examples), _caption(examples), "Filled series with bands.")))
 
@@ -53,8 +53,8 @@ def forecast_page(examples: Sequence[SeriesExample], skipped: str = "") -> Page:
     if not _drawable(examples):
         return Page(title, (skipped or "There is no forecast to show: no test series was long enough to be cut.",))
     said = (
-        "The model read each test series up to the cut, the dashed vertical line, and nothing beyond it. Right of the cut "
-        "the line is a forecast, and the open circles are what then happened."
+        "The model read each test series up to the cut, the dashed vertical line, and nothing beyond it. Right of the "
+        "cut the line is a forecast, and the open circles are what then happened."
     )
     return Page(title, (said, Picture(draw_bands(examples), _caption(examples), "Forecast series with bands.")))
 

@@ -37,9 +37,9 @@ def baselines_page(evaluation: Evaluation) -> Page:
         why = [f"{task}: {reason}" for task, reason in evaluation.skipped.items()]
         return Page(title, ("Nothing was scored.", *why))
     items: list[Item] = [
-        f"Scores on {plural(evaluation.num_series, 'test series')} that neither training nor calibration used. The baselines: "
-        "the last value seen; the straight line between neighbours, or through the last two and on; the mean of the "
-        "training series."
+        f"Scores on {plural(evaluation.num_series, 'test series')} that neither training nor calibration used. "
+        "The baselines: the last value seen; the straight line between neighbours, or through the last two and on; "
+        "the mean of the training series."
     ]
     items.extend(f"{task.capitalize()} was not scored: {why}" for task, why in evaluation.skipped.items())
     if any(_ratios(evaluation, task) for task in evaluation.tasks):
@@ -51,7 +51,7 @@ def baselines_page(evaluation: Evaluation) -> Page:
 
 
 def verdict_table(evaluation: Evaluation) -> Table | None:
-    """The small table at the top: methods down, scores of each task across, the best in bold; None if nothing was scored."""
+    """The small table at the top, methods by scores of each task, the best in bold; None if nothing was scored."""
     columns = [(task, *score) for task in evaluation.tasks for score in _scores(evaluation, task)]
     if not columns:
         return None
@@ -62,13 +62,14 @@ def verdict_table(evaluation: Evaluation) -> Table | None:
             cells.append(_cell(evaluation, task, method, feature, name))
         if any((cell.text if isinstance(cell, Cell) else cell) != "–" for cell in cells[1:]):
             rows.append(tuple(cells))
+    level = percent(evaluation.coverage)
     groups = [("", 1)] + [(_group(evaluation, task), len(_scores(evaluation, task))) for task in evaluation.tasks]
     return Table(
         header=("", *(label for _, _, _, label in columns)),
         rows=tuple(rows),
         groups=tuple(groups),
-        caption="RMSE, MAE and CRPS average over the standardised features (1 = one standard deviation): lower is better, the best is "
-        f"bold. In the band: share of truths inside the {percent(evaluation.coverage)} interval, best when it is {percent(evaluation.coverage)}.",
+        caption="RMSE and CRPS average over the standardised features (1 = one standard deviation): lower is better, "
+        f"the best is bold. In the band: share of truths inside the {level} interval, best when it is {level}.",
     )
 
 
@@ -100,7 +101,8 @@ def feature_table(evaluation: Evaluation, task: str) -> Table:
         header=("feature", "RMSE", "best baseline", "which", "MAE", "CRPS", "in the band", "values"),
         rows=tuple(rows),
         words=frozenset({3}),
-        caption=f"{task.capitalize()}, feature by feature, in the table's own units; an RMSE ahead of every baseline is bold.",
+        caption=f"{task.capitalize()}, feature by feature, in the table's own units; an RMSE ahead of every baseline "
+        "is bold.",
     )
 
 
@@ -174,7 +176,8 @@ def _ratios(evaluation: Evaluation, task: str) -> dict[str, dict[str, float]]:
 
 def _ratio_caption(evaluation: Evaluation) -> str:
     said = [
-        "The blue line is neurode. A baseline right of it errs more, by the factor on the axis; one in the grey area errs less."
+        "The blue line is neurode. A baseline right of it errs more, by the factor on the axis; one in the grey area "
+        "errs less."
     ]
     shown = 0
     for task in evaluation.tasks:
@@ -184,7 +187,8 @@ def _ratio_caption(evaluation: Evaluation) -> str:
         ahead = sum(min(rivals.values()) > 1 for rivals in features)
         if features:
             said.append(
-                f"{task.capitalize()}: neurode is ahead of every baseline in {ahead} of {plural(len(features), 'feature')}."
+                f"{task.capitalize()}: neurode is ahead of every baseline in {ahead} of "
+                f"{plural(len(features), 'feature')}."
             )
     if shown > SHOWN:
         said.append(f"The first {SHOWN} of {shown} lines are drawn; the table has all.")

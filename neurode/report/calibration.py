@@ -32,8 +32,8 @@ def calibration_page(evaluation: Evaluation) -> Page:
     if not curves:
         return Page(title, ("No interval was scored, so its coverage is not known.",))
     said = (
-        f"An interval that promises {percent(evaluation.coverage)} should hold {percent(evaluation.coverage)} of the truths: "
-        "fewer, and it is too sure of itself; more, and it is wider than it need be."
+        f"An interval that promises {percent(evaluation.coverage)} should hold {percent(evaluation.coverage)} of the "
+        "truths: fewer, and it is too sure of itself; more, and it is wider than it need be."
     )
     picture = Picture(
         draw_calibration(evaluation), _caption(evaluation), "Coverage of the intervals against their level."

@@ -6,7 +6,7 @@ import numpy as np
 
 from neurode.report.page import Item, Listing, Page, Table
 from neurode.report.picture import Picture
-from neurode.report.style import BLUE, INK, amount, clean, drawing, new_figure, number, percent, plural
+from neurode.report.style import BLUE, INK, amount, clean, drawing, new_figure, number, percent, plural, whole_numbers
 from neurode.tasks.series.results import DataSummary
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _draw_histogram(axes: "Axes", values: np.ndarray, *, whole: bool) -> None:
     )
     axes.set_ylim(top=max(counts.max(), 1) * 1.15)
     axes.grid(axis="x", visible=False)
-    axes.yaxis.get_major_locator().set_params(integer=True, nbins=5)
+    whole_numbers(axes.yaxis)
 
 
 def _panels(data: DataSummary) -> list[tuple[str, str, np.ndarray, str]]:

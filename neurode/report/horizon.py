@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurode.report.page import Page
+from neurode.report.page import Item, Page
 from neurode.report.picture import Picture
 from neurode.report.style import (
     INK,
@@ -17,6 +17,7 @@ from neurode.report.style import (
     drawing,
     legend_above,
     new_figure,
+    plural,
 )
 from neurode.tasks.series.results import FORECAST, HELD_OUT, METHODS, NEURODE, TASKS, Evaluation, HorizonRow
 
@@ -38,7 +39,7 @@ def horizon_page(evaluation: Evaluation) -> Page:
     if not _tasks(evaluation):
         return Page(title, ("No prediction was scored, so there are no errors to set against the horizon.",))
     said = "The further a time lies from what the model was given, the harder it is to say what happened there."
-    items = [said]
+    items: list[Item] = [said]
     for task in _tasks(evaluation):
         alt = f"{task.capitalize()}: errors of each method against distance."
         items.append(Picture(draw_horizon(evaluation, task), _caption(evaluation, task), alt))
@@ -46,7 +47,7 @@ def horizon_page(evaluation: Evaluation) -> Page:
 
 
 def draw_horizon(evaluation: Evaluation, task: str) -> "Figure":
-    """RMSE and CRPS, and km where there are positions, against distance for one task; ValueError if nothing was scored."""
+    """RMSE, CRPS and, where there are positions, km against distance for one task; ValueError without scores."""
     rows = [row for row in evaluation.by_horizon if row.task == task]
     scores = [score for score in _SCORES if any(np.isfinite(getattr(row, score[0])) for row in rows)]
     if not scores:
@@ -142,13 +143,8 @@ def _changes(evaluation: Evaluation, task: str, ours: list[HorizonRow]) -> list[
     if not compared:
         return []
     if not lost:
-        return [
-            f"neurode has the smallest RMSE in {'all' if compared > 1 else 'the'} {compared if compared > 1 else ''} ranges.".replace(
-                "  ", " "
-            )
-        ]
+        return [f"neurode has the smallest RMSE in {'all' if compared > 1 else 'the'} {plural(compared, 'range')}."]
     row, best = lost[0]
     where = f"from {amount(row.lower)} to {amount(row.upper)} {evaluation.time_unit}".rstrip()
-    return [
-        f"neurode has the smallest RMSE in {compared - len(lost)} of {compared} ranges; {where}, for example, '{best.method}' is better."
-    ]
+    won = f"neurode has the smallest RMSE in {compared - len(lost)} of {plural(compared, 'range')}"
+    return [f"{won}; {where}, for example, '{best.method}' is better."]

@@ -18,6 +18,7 @@ from neurode.report.style import (
     new_figure,
     percent,
     plural,
+    ramp,
 )
 from neurode.tasks.series.results import LatentMap
 
@@ -32,8 +33,8 @@ def latent_page(latent: LatentMap | None) -> Page:
     if latent is None or not np.isfinite(latent.codes).all(axis=-1).any():
         return Page("Codes and phase portrait", ("There are no codes to draw for this model.",))
     said = (
-        "The encoder turns each series into a code, a point from which the learned field dz/dt = f(z) carries it through "
-        "time. The two pictures show the plane in which the codes differ most."
+        "The encoder turns each series into a code, a point from which the learned field dz/dt = f(z) carries it "
+        "through time. The two pictures show the plane in which the codes differ most."
     )
     picture = Picture(
         draw_latent_map(latent), _caption(latent), "Map of the codes, and phase portrait of the learned field."
@@ -42,14 +43,14 @@ def latent_page(latent: LatentMap | None) -> Page:
 
 
 def draw_latent_map(latent: LatentMap) -> "Figure":
-    """Left: one dot a series. Right: streamlines of the field with the paths of a few series; ValueError without codes."""
-    known = np.isfinite(latent.codes).all(axis=-1)
+    """Left: one dot a series. Right: streamlines of the field and paths of a few series; ValueError without codes."""
+    known = np.asarray(np.isfinite(latent.codes).all(axis=-1))
     if not known.any():
         raise ValueError("no code is finite; there is nothing to draw")
     with drawing() as matplotlib:
         figure = new_figure(4.3)
         left, right = figure.subplots(1, 2)
-        _draw_codes(figure, left, latent, known, _ramp(matplotlib))
+        _draw_codes(figure, left, latent, known, ramp(matplotlib))
         _draw_portrait(right, latent)
         for axes in (left, right):
             axes.set_xlabel(f"direction 1 ({percent(float(latent.explained[0]))} of the variance)")
@@ -70,12 +71,11 @@ def _draw_codes(figure: "Figure", axes: "Axes", latent: LatentMap, known: np.nda
         drawn = np.isfinite(color)
         axes.scatter(*codes[~drawn].T, s=size, color=AXIS, lw=0, rasterized=heavy)
         dots = axes.scatter(
-            *codes[drawn].T, c=color[drawn], cmap=ramp, vmin=low, vmax=high, s=size, alpha=0.9, lw=0, rasterized=heavy
+            *codes[drawn].T, c=color[drawn], cmap=ramp, vmin=low, vmax=high, s=size, lw=0, rasterized=heavy
         )
         bar = figure.colorbar(dots, ax=axes, location="bottom", shrink=0.55, aspect=32, pad=0.03, extend="both")
         bar.set_label(clean(latent.color_label, 50), color=MUTED)
         bar.outline.set_visible(False)
-        bar.solids.set_alpha(1)
     else:
         axes.scatter(*codes.T, s=size, color=BLUE, alpha=0.7, lw=0, rasterized=heavy)
     for direction, values in (("x", codes[:, 0]), ("y", codes[:, 1])):
@@ -105,12 +105,6 @@ def _draw_portrait(axes: "Axes", latent: LatentMap) -> None:
         axes.set_ylim(float(y[0]), float(y[-1]))
 
 
-def _ramp(matplotlib) -> "Colormap":
-    """Cividis without its ends, which would vanish on a dark or on a white ground; made for colour-blind readers."""
-    full = matplotlib.colormaps["cividis"]
-    return matplotlib.colors.LinearSegmentedColormap.from_list("ramp", full(np.linspace(0.2, 0.93, 64)))
-
-
 def _caption(latent: LatentMap) -> str:
     shown = int(np.isfinite(latent.codes).all(axis=-1).sum())
     said = [f"Left: {plural(shown, 'code')}, one a series; series near each other behave alike."]
@@ -120,8 +114,8 @@ def _caption(latent: LatentMap) -> str:
     said.append("Right, grey: the field on this plane through the mean code, stronger where the line is wider.")
     if len(latent.paths):
         said.append(
-            f"Blue: the paths of {plural(len(latent.paths), 'series')}, from the dark dot to the red square. They move in "
-            "all dimensions of the code, so on a plane they may cross each other and the grey lines."
+            f"Blue: the paths of {plural(len(latent.paths), 'series')}, from the dark dot to the red square. They move "
+            "in all dimensions of the code, so on a plane they may cross each other and the grey lines."
         )
     total = float(np.nansum(latent.explained))
     said.append(f"The plane holds {percent(min(total, 1.0))} of the variance of the codes.")

@@ -6,7 +6,19 @@ import numpy as np
 
 from neurode.report.page import Item, Page
 from neurode.report.picture import Picture
-from neurode.report.style import BLUE, GREEN, INK, MUTED, PURPLE, VERMILION, amount, drawing, new_figure, plural
+from neurode.report.style import (
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    PURPLE,
+    VERMILION,
+    amount,
+    drawing,
+    new_figure,
+    plural,
+    whole_numbers,
+)
 from neurode.tasks.series.results import History
 
 if TYPE_CHECKING:
@@ -42,7 +54,7 @@ def learning_page(history: History) -> Page:
 
 
 def draw_learning_curves(history: History) -> "Figure":
-    """Loss on training and held-out data, its parts, evaluations and seconds of each epoch; ValueError if all are NaN."""
+    """Loss, its parts, evaluations and seconds of each epoch; ValueError if all are NaN."""
     panels = _panels(history)
     if not panels:
         raise ValueError("the history holds no finite number; there is nothing to draw")
@@ -69,7 +81,7 @@ def _draw_panel(axes: "Axes", history: History, title: str, unit: str, lines: tu
     axes.set_title(title)
     axes.set_ylabel(unit)
     axes.set_xlabel("epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(axes.xaxis)
     if epochs[0] <= history.best_epoch <= epochs[-1] and len(epochs) > 1 and title == "Loss":
         axes.axvline(history.best_epoch, color=MUTED, lw=0.9, ls=(0, (1.5, 1.5)))
         late = history.best_epoch > epochs[0] + 0.6 * (epochs[-1] - epochs[0])
@@ -138,6 +150,6 @@ def _caption(history: History) -> str:
             said.append(f"Top left: the loss of {' and of '.join(names[line[0]] for line in lines)}; lower is better.")
             if any(np.nanmax(_finite(history.columns[line[0]])) > _view(history, lines)[1] for line in lines):
                 said.append("The first epochs lie above the frame.")
-    if any("evaluations" == lines[0][0] for _, _, lines in panels):
+    if any(lines[0][0] == "evaluations" for _, _, lines in panels):
         said.append("Evaluations count how often the solver called the field, each call for a whole batch of series.")
     return " ".join(said) or "What each epoch brought and what it cost."

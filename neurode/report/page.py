@@ -111,7 +111,7 @@ def render(report: Report) -> str:
 
 
 def write_report(report: Report, path: str | Path) -> Path:
-    """Render the report and put it at `path` in one move; OSError where that is not possible, and then nothing is left."""
+    """Render the report and put it at `path` in one move; OSError where that fails, and then nothing is left."""
     return write_bytes(path, render(report).encode("utf-8", errors="replace"))
 
 

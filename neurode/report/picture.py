@@ -32,8 +32,8 @@ def inline_svg(figure: "Figure", *, name: str, alt: str) -> str:
     """The figure as an <svg> element that stands inside an HTML page.
 
     name: prefix of every id, unique in the page. Colours that are tokens become CSS variables with the light colour as
-    fallback; the font is the page's. No reference leaves the element: no metadata, no namespace, no stylesheet. The same
-    figure gives the same text, byte for byte.
+    fallback; the font is the page's. No reference leaves the element: no metadata, no namespace, no stylesheet. The
+    same figure gives the same text, byte for byte.
     """
     buffer = io.StringIO()
     with drawing():
@@ -92,7 +92,7 @@ def _prefix_ids(svg: str, name: str) -> str:
 
 
 def _shorten(tag: str) -> str:
-    """Two decimals of a point are a fortieth of a pixel; matplotlib writes six. The matrix of an image keeps its own."""
+    """Two decimals of a point are enough; matplotlib writes six. The matrix of an image keeps its own."""
     if tag.startswith("<image"):
         return tag
     return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match.group(0)):.2f}".rstrip("0").rstrip("."), tag)

@@ -22,16 +22,16 @@ def samples_page(samples: SampleExamples | None) -> Page:
     if samples is None or not _features(samples):
         return Page("Made series", ("No series were sampled from this model.",))
     said = (
-        "The model can make series that nobody observed: a code is drawn from the density of the training series' codes, "
-        "carried through time by the learned field, and decoded. The more they resemble real ones in range, shape and "
-        "variety, the better the model has caught what the table is like."
+        "The model can make series that nobody observed: a code is drawn from the density of the training series' "
+        "codes, carried through time by the learned field, and decoded. The more they resemble real ones in range, "
+        "shape and variety, the better the model has caught what the table is like."
     )
     picture = Picture(draw_samples(samples), _caption(samples), "Real series on the left, made series on the right.")
     return Page("Made series", (said, picture))
 
 
 def draw_samples(samples: SampleExamples) -> "Figure":
-    """Real series on the left and made ones on the right, a feature a row, on the same scales; ValueError if there is none."""
+    """Real series left, made ones right, a feature a row, on the same scales; ValueError if there is none."""
     features = _features(samples)[:SHOWN]
     if not features:
         raise ValueError("neither made nor real series hold a finite value; there is nothing to draw")

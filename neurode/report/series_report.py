@@ -18,7 +18,7 @@ from neurode.tasks.series.results import FORECAST, HELD_OUT, SeriesReportData
 
 
 def series_report(data: SeriesReportData, *, story: Sequence[Page] = ()) -> Report:
-    """The report as pages: the verdict, then `story`, then the data, the predictions, the scores, the model, the cost."""
+    """The report as pages: verdict, then `story`, then data, predictions, scores, model and cost."""
     skipped = data.evaluation.skipped
     pages = (
         *story,
@@ -51,9 +51,9 @@ def write_series_report(data: SeriesReportData, path: str | Path, *, story: Sequ
     """Write ONE self-contained report.html that a person can mail: no network, no script, light, dark and on paper.
 
     data: what `report_data` of the series task hands out; parts that are None, empty or NaN become a sentence.
-    story: pages shown between the verdict and the data, for example those of `neurode.report.story`. The file is written
-    in one move and is the same, byte for byte, for the same data. Returns its path. Raises OSError where the folder
-    does not exist or the disk is full (nothing is left behind), MissingExtraError without matplotlib or jinja2.
+    story: pages shown between the verdict and the data, for example those of `neurode.report.story`. The file is
+    written in one move and is the same, byte for byte, for the same data. Returns its path. Raises OSError where the
+    folder does not exist or the disk is full (nothing is left behind), MissingExtraError without matplotlib or jinja2.
     """
     return write_report(series_report(data, story=story), path)
 

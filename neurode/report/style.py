@@ -5,18 +5,23 @@ into a page every token becomes a CSS variable, so the same picture reads on whi
 The hues are those of Okabe and Ito (2008), darkened or lightened until each stands out on its ground.
 """
 
+import math
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from neurode.core.extras import require
 from neurode.tasks.series.results import LAST_VALUE, LINEAR, MEAN, NEURODE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 TOKENS: dict[str, tuple[str, str]] = {
@@ -126,6 +131,12 @@ def new_figure(height: float, width: float = WIDTH) -> "Figure":
     return require("matplotlib.figure", extra="tools").Figure(figsize=(width, height))
 
 
+def ramp(matplotlib: ModuleType) -> "Colormap":
+    """Cividis without its ends, which would vanish on a dark or on a white ground; made for colour-blind readers."""
+    full = matplotlib.colormaps["cividis"]
+    return matplotlib.colors.LinearSegmentedColormap.from_list("ramp", full(np.linspace(0.2, 0.93, 64)))
+
+
 def bare(axes: "Axes") -> None:
     """Take frame, ticks and grid from a panel that shows a plane rather than a chart."""
     axes.grid(False)
@@ -133,6 +144,27 @@ def bare(axes: "Axes") -> None:
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def powers_of_ten(axis: "Axis", marks: Sequence[float] = ()) -> None:
+    """Ticks of a logarithmic axis in plain characters, 10⁻³, or at `marks` as plain numbers."""
+    ticker = require("matplotlib.ticker", extra="tools")
+    if len(marks):
+        axis.set_major_locator(ticker.FixedLocator(list(marks)))
+        axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
+    else:
+        axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: _power(value)))
+    axis.set_minor_locator(ticker.NullLocator())
+
+
+def _power(value: float) -> str:
+    exponent = round(math.log10(value))
+    return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def whole_numbers(axis: "Axis") -> None:
+    """Ticks at whole numbers only, few enough to read."""
+    axis.set_major_locator(require("matplotlib.ticker", extra="tools").MaxNLocator(6, integer=True))
 
 
 def legend_above(figure: "Figure", axes: "Axes", columns: int | None = None) -> None:
@@ -143,7 +175,7 @@ def legend_above(figure: "Figure", axes: "Axes", columns: int | None = None) -> 
 
 
 def clean(text: object, limit: int | None = None) -> str:
-    """`text` on one line without control characters, cut in the middle with an ellipsis where it is longer than `limit`."""
+    """`text` on one line without control characters, its middle cut out where it is longer than `limit`."""
     kept = "".join(" " if char.isspace() else char for char in str(text) if _printable(char))
     kept = " ".join(kept.split())
     if limit is None or len(kept) <= limit:

@@ -1,5 +1,7 @@
 """Made report data of any size, so that the report's tests need no trained model."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from neurode.tasks.series.results import (
@@ -133,7 +135,7 @@ def made_evaluation(features: tuple[str, ...] = STORM_FEATURES, seed: int = 2, p
                     )
                 )
             edges = np.arange(0, 30, 6.0)
-            for lower, upper in zip(edges, edges[1:], strict=False):
+            for lower, upper in pairwise(edges):
                 size = factor[method] * (0.1 + 0.012 * upper) * float(rng.uniform(0.9, 1.1))
                 km = 9 * upper * factor[method] if position and task == FORECAST else float("nan")
                 horizon.append(
