@@ -124,16 +124,16 @@ def _candidates(body: Any, text: Any, name: str) -> list[str]:
             return [f"%Y-%m-%d{sep}%H"]
         fraction = [f"%Y-%m-%d{sep}%H:%M:%S.%f"] if body.str.contains(".", regex=False).any() else []
         return fraction + ["%Y-%m-%d" + clock.format(sep=sep) for clock in reversed(_CLOCKS[:3])]
-    days = ["%Y/%m/%d", "%Y.%m.%d"] if re.match(r"\d{4}[/.]", longest) else _two_ways(text, name)
+    days = ["%Y/%m/%d", "%Y.%m.%d"] if re.match(r"\d{4}[/.]", longest) else _two_ways(body, text, name)
     return [day + clock.format(sep=sep) for day in [*days, *_NAMED] for clock in _CLOCKS for sep in (" ", "T", ", ")]
 
 
-def _two_ways(text: Any, name: str) -> list[str]:
+def _two_ways(body: Any, text: Any, name: str) -> list[str]:
     """03/04/2024: whichever order the rows themselves prove; with points the day comes first."""
+    if not any(_TWO_WAYS.match(one) for one in body):
+        return []
     found = text.str.extract(_TWO_WAYS.pattern)
     found = found[found[0].notna()]
-    if not len(found):
-        return []
     mark = found[1].iloc[0]
     first, second = found[0].astype(int), found[2].astype(int)
     day_first, month_first = (first > 12).mean(), (second > 12).mean()

@@ -113,7 +113,7 @@ def _whole(text: str) -> int | None:
 
 def group_wide(codes: np.ndarray, times: np.ndarray, values: np.ndarray) -> Grouped:
     """Group rows of (rows, features) values; several rows at one time of a series become their mean, cell by cell."""
-    order = np.lexsort((times, codes))
+    order = _sorted(codes, times)
     codes_sorted, times_sorted, values_sorted = codes[order], times[order], values[order]
     fresh = _fresh(codes_sorted, times_sorted)
     starts = np.flatnonzero(fresh)
@@ -143,7 +143,7 @@ def group_long(
     unsorted = _num_unsorted(codes, times)
     rows = np.flatnonzero((variables >= 0) & ~np.isnan(values))
     codes, times, variables, values = codes[rows], times[rows], variables[rows], values[rows]
-    order = np.lexsort((times, codes))
+    order = _sorted(codes, times)
     fresh = _fresh(codes[order], times[order])
     starts = order[fresh]
     group = np.empty(len(order), np.int64)
@@ -170,6 +170,14 @@ def group_long(
     )
 
 
+def _sorted(codes: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The order by series, then time, rows of equal time staying in their order; most files have it already."""
+    same = codes[1:] == codes[:-1]
+    if ((codes[1:] > codes[:-1]) | (same & (times[1:] >= times[:-1]))).all():
+        return np.arange(len(codes))
+    return np.lexsort((times, codes))
+
+
 def _fresh(codes: np.ndarray, times: np.ndarray) -> np.ndarray:
     """In sorted rows: where another series or another time begins."""
     fresh = np.ones(len(codes), bool)
@@ -178,14 +186,15 @@ def _fresh(codes: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def _num_unsorted(codes: np.ndarray, times: np.ndarray) -> int:
-    order = np.argsort(codes, kind="stable")
-    codes, times = codes[order], times[order]
+    if (codes[1:] < codes[:-1]).any():
+        order = np.argsort(codes, kind="stable")
+        codes, times = codes[order], times[order]
     return int(((codes[1:] == codes[:-1]) & (times[1:] < times[:-1])).sum())
 
 
 def median_gap(codes: np.ndarray, times: np.ndarray) -> float:
     """The median distance of neighbouring times inside a series; 0 where no series has two times."""
-    order = np.lexsort((times, codes))
+    order = _sorted(codes, times)
     gaps = np.diff(times[order])[np.diff(codes[order]) == 0]
     gaps = gaps[gaps > 0]
     return float(np.median(gaps)) if len(gaps) else 0.0

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from neurode.core.errors import DataError
-from neurode.core.extras import require
-from neurode.data.cells import CellError, as_text, blank_cells, is_text, numeric_share, to_numbers
+from neurode.data.cells import CellError, as_text, blank_cells, is_text
 from neurode.data.dates import find_format
 from neurode.data.reading import Source
 from neurode.data.schema import LAYOUTS
@@ -166,7 +165,7 @@ def _guess_time(source: Source, taken: set[str]) -> tuple[str, ...]:
         for column in free
         if part_roles([column]) or _plain(column) in ("month", "day", "hour", "minute", "second", "doy", "yday")
     ]
-    whole = [column for column in parts if numeric_share(frame[column]) > 0.5]
+    whole = [column for column in parts if source.share(column) > 0.5]
     if len(whole) > 1 and part_roles(whole) is not None:
         return tuple(whole)
     by_name = {_plain(column): column for column in reversed(free)}
@@ -214,8 +213,8 @@ def _guess_long(
 ) -> tuple[str, str] | None:
     """The columns of variable and value; None where the table is not long. With `sure` it must be."""
     frame = source.frame
-    texts = [c for c in rest if is_text(frame[c]) and numeric_share(frame[c]) < 0.5 and c != value]
-    numbers = [c for c in rest if numeric_share(frame[c]) >= 0.5 and c != variable and not _is_counter(frame[c], c)]
+    texts = [c for c in rest if is_text(frame[c]) and source.share(c) < 0.5 and c != value]
+    numbers = [c for c in rest if source.share(c) >= 0.5 and c != variable and not _is_counter(source, c)]
     if variable is None:
         variable = _by_name(texts, _VARIABLE_NAMES) or (texts[0] if len(texts) == 1 else None)
     if value is None:
@@ -241,14 +240,15 @@ def _by_name(columns: list[str], names: Sequence[str]) -> str | None:
     return next((by_plain[name] for name in names if name in by_plain), None)
 
 
-def _is_counter(column: Any, name: str) -> bool:
+def _is_counter(source: Source, name: str) -> bool:
     """Whether a column merely counts the rows."""
     named = _plain(name) in _COUNTER_NAMES or name in _COUNTER_NAMES
-    if len(column) < (2 if named else 20) or numeric_share(column) < 1.0:
+    if len(source.frame) < (2 if named else 20) or source.share(name) < 1.0:
         return False
-    pd = require("pandas", extra="tools")
-    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    return bool((np.diff(values) == 1).all())
+    try:
+        return bool((np.diff(source.numbers(name)) == 1).all())
+    except CellError:
+        return False
 
 
 def _features(
@@ -259,11 +259,7 @@ def _features(
     if values:
         left = {column: "not named among the values" for column in rest if column not in values}
         for column in values:
-            if (
-                is_text(frame[column])
-                and numeric_share(frame[column]) == 0
-                and blank_cells(as_text(frame[column])).all()
-            ):
+            if is_text(frame[column]) and source.share(column) == 0 and blank_cells(as_text(frame[column])).all():
                 raise DataError(
                     "the column is wholly blank. Leave it out of the values.", file=source.where, column=column
                 )
@@ -275,9 +271,9 @@ def _features(
             left[column] = "wholly blank"
         elif cells.dtype.kind not in "iufb" and not is_text(cells):
             left[column] = f"holds {cells.dtype}, no numbers"
-        elif numeric_share(cells) < 0.5:
+        elif source.share(column) < 0.5:
             left[column] = "text"
-        elif _is_counter(cells, column):
+        elif _is_counter(source, column):
             ramps.append(column)
             left[column] = "merely counts the rows"
         else:
@@ -297,7 +293,7 @@ def _features(
 
 def _is_constant(source: Source, column: str) -> bool:
     try:
-        values = to_numbers(source.frame[column], column)
+        values = source.numbers(column)
     except CellError as problem:
         raise source.error(problem) from None
     values = values[~np.isnan(values)]

@@ -6,13 +6,15 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from neurode.core.errors import DataError
 from neurode.core.extras import require
-from neurode.data.cells import CellError
+from neurode.data.cells import CellError, as_text, coerced, is_text, numeric_share, to_numbers
 
 _DELIMITERS = (",", ";", "\t", "|")
 _COMMENT_LINES = re.compile(rb"(?m)^[ \t]*#[^\n]*(\n|\Z)")
@@ -33,6 +35,26 @@ class Source:
     content: bytes | None = None
     delimiter: str = ","
     notes: tuple[str, ...] = ()
+    cache: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+
+    def share(self, name: str) -> float:
+        """Which part of a column's cells that are not blank are numbers."""
+        if ("share", name) not in self.cache:
+            column = self.frame[name]
+            sample = column.iloc[:: max(1, len(column) // 200)]
+            text = is_text(column) and not (as_text(sample) == "").all() and numeric_share(sample, coerced(sample)) == 0
+            share = 0.0 if text else numeric_share(column, self._coerced(name))
+            self.cache["share", name] = share
+        return self.cache["share", name]
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A column as float64 with NaN for blanks, a fresh copy. Raises CellError for text or an infinite number."""
+        return to_numbers(self.frame[name], name, self._coerced(name))
+
+    def _coerced(self, name: str) -> np.ndarray:
+        if ("values", name) not in self.cache:
+            self.cache["values", name] = coerced(self.frame[name])
+        return self.cache["values", name]
 
     @property
     def where(self) -> Path | str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from neurode.core.errors import DataError
 from neurode.core.extras import require
-from neurode.data.cells import CellError, as_text, is_text, numeric_share, to_numbers
+from neurode.data.cells import CellError, as_text, is_text, to_numbers
 from neurode.data.grouping import Grouped, Keys, group_long, group_wide, median_gap, read_keys
 from neurode.data.layout import Layout, find_layout, names_of, require_columns
 from neurode.data.reading import Source, read_source
@@ -214,7 +214,7 @@ def _read_known_times(columns: list[Any], when: TimeForm) -> tuple[TimeForm, np.
 
 
 def _wide_cells(raw: Source, features: tuple[str, ...]) -> _Cells:
-    columns = [to_numbers(raw.frame[name], name) for name in features]
+    columns = [raw.numbers(name) for name in features]
     return _Cells(features, np.stack(columns, axis=1) if columns else np.empty((len(raw.frame), 0)))
 
 
@@ -241,10 +241,12 @@ def _long_cells(
         left_out[name] = "not named among the values" if known is None else "unknown to the model"
     place = {name: number for number, name in enumerate(features)}
     variables = np.array([place.get(name, -1) for name in names], np.int64)[codes]
-    numbers = raw.frame[found.value]
-    if (variables < 0).any() and is_text(numbers):  # text in a variable that is left out does no harm
-        numbers = numbers.where(variables >= 0, "")
-    cells = _Cells(features, to_numbers(numbers, str(found.value)), variables)
+    value = str(found.value)
+    if (variables < 0).any() and is_text(raw.frame[value]):  # text in a variable that is left out does no harm
+        numbers = to_numbers(raw.frame[value].where(variables >= 0, ""), value)
+    else:
+        numbers = raw.numbers(value)
+    cells = _Cells(features, numbers, variables)
     if known is None and not values:
         empty = [name for name, x in zip(features, cells.columns(), strict=True) if not len(x)]
         left_out |= dict.fromkeys(empty, "wholly blank")
@@ -309,21 +311,19 @@ def _used(raw: Source, schema: Schema, keys: Keys) -> Any:
     columns = dict(keys.columns)
     for name in schema.time:
         column = raw.frame[name]
-        plain = (
-            schema.when.form in ("number", "parts", "compact") and numeric_share(column) == 1.0 and name not in columns
-        )
+        plain = schema.when.form in ("number", "parts", "compact") and raw.share(name) == 1.0 and name not in columns
         columns.setdefault(name, pd.to_numeric(column) if is_text(column) and plain else column)
     if schema.layout == "long":
         assert schema.variable is not None and schema.value is not None
         columns[schema.variable] = raw.frame[schema.variable]
         columns[schema.value] = raw.frame[schema.value]
-        if numeric_share(columns[schema.value]) == 1.0:
-            columns[schema.value] = to_numbers(columns[schema.value], schema.value)
+        if raw.share(schema.value) == 1.0:
+            columns[schema.value] = raw.numbers(schema.value)
     else:
         for name in schema.features:
             present = name in raw.frame.columns
-            columns[name] = to_numbers(raw.frame[name], name) if present else np.full(len(raw.frame), np.nan)
-    return pd.DataFrame(columns)
+            columns[name] = raw.numbers(name) if present else np.full(len(raw.frame), np.nan)
+    return pd.DataFrame(columns, copy=False)
 
 
 def _listed(names: Any, most: int = 12) -> str:
