@@ -50,10 +50,12 @@ def solve(
     stochastic, delay or controlled equations.
 
     f: the vector field, f(t, y) or with args f(t, y, args); returns the derivative in y's shape and dtype. Jointly t is
-        0-d; per sample it has shape (batch, 1, ..., 1) against a tensor state, (batch,) for a tuple or dict. It is never
+        0-d; per sample it has shape (batch, 1, ..., 1) against a tensor state, (batch,) for a tuple or dict. It is
+        never
         called outside [t0, t1].
     y0: initial state: a tensor of any shape, or a tuple or dict of tensors; float32 or float64.
-    ts: output times, rising or falling, ts[0] being t0 and ts[-1] t1: (n,) for all; per sample also (n, batch), or a list
+    ts: output times, rising or falling, ts[0] being t0 and ts[-1] t1: (n,) for all; per sample also (n, batch), or a
+    list
         of 1-D tensors, one a sample.
     args: any nest of tensors for f; a leaf wrapped in PerSample(...) has a row a sample.
     method: a name of neurode.methods.catalogue, a Tableau, or a stepper.
@@ -62,7 +64,8 @@ def solve(
     step_size: constant steps of this size (positive, in units of t), for any method. Without it a method that has no
         error estimate steps from one time of ts to the next.
     controller: "I" (default), "PI", "PID", or AdaptiveSteps(...), ConstantSteps(...).
-    batching: "joint": the whole state steps together. "per_sample": the first axis is a batch, and each sample has its own
+    batching: "joint": the whole state steps together. "per_sample": the first axis is a batch, and each sample has
+    its own
         times, step size, status and statistics; those that are done leave the computation.
     gradient: "checkpointed" (default) or "direct", or an object with settings.
     save: "ts" (default), "end", "steps" or "dense"; or Save(...).
@@ -70,7 +73,8 @@ def solve(
     max_steps: attempted steps at most (of each sample); None: 100,000.
     throw: raise SolveError when the end is not reached; False returns what was solved, NaN beyond it.
 
-    Returns a Solution. Raises TypeError or ValueError for arguments that do not fit together, SolveError (with the time,
+    Returns a Solution. Raises TypeError or ValueError for arguments that do not fit together, SolveError (with the
+    time,
     the step, the tolerance and what to try) when a solve fails.
     """
     if batching not in ("joint", "per_sample"):
@@ -79,10 +83,10 @@ def solve(
     per_sample = batching == "per_sample"
     layout = layout_of(y0, per_sample=per_sample)
     state = layout.pack(y0)
-    times = read_times(ts, lanes=state.shape[0], per_sample=per_sample, device=layout.device)
+    times = read_times(ts, lanes=layout.lanes(state), per_sample=per_sample, device=layout.device)
     stepper = stepper_of(method)
     chosen = _controller(stepper, controller, step_size, rtol, atol)
-    _check_args(args, layout, state.shape[0])
+    _check_args(args, layout, layout.lanes(state))
     if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
         raise ValueError(f"max_steps must be a positive whole number, but is {describe(max_steps)}.")
     default_rtol, default_atol = DEFAULT_TOLERANCES[layout.dtype]
@@ -105,7 +109,9 @@ def solve(
 
 def _refuse_what_is_not_there(events: Any, engine: str) -> None:
     if events is not None:
-        raise NotImplementedError("events are not there yet: solve to ts[-1] and look for the crossing with save='dense'.")
+        raise NotImplementedError(
+            "events are not there yet: solve to ts[-1] and look for the crossing with save='dense'."
+        )
     if engine == "fused":
         raise NotImplementedError("there is no fused engine yet: use engine='auto' or 'eager'.")
     if engine not in ("auto", "eager"):
@@ -116,7 +122,9 @@ def _controller(stepper, controller, step_size, rtol, atol) -> AdaptiveSteps | C
     """The one place where method, controller, step size and tolerances are held against each other."""
     if isinstance(controller, str):
         if controller not in LAWS:
-            raise ValueError(f"unknown controller {controller!r}. There are: {', '.join(LAWS)}; or pass AdaptiveSteps(...).")
+            raise ValueError(
+                f"unknown controller {controller!r}. There are: {', '.join(LAWS)}; or pass AdaptiveSteps(...)."
+            )
         controller = LAWS[controller]
     if controller is not None and not isinstance(controller, (AdaptiveSteps, ConstantSteps)):
         raise TypeError(f"controller must be a name, AdaptiveSteps or ConstantSteps, but is {describe(controller)}.")
@@ -154,7 +162,9 @@ def _tolerance(name: str, given, default: float, layout: StateLayout, state: tor
         try:
             whole = given.detach().to(layout.device, layout.dtype).broadcast_to(shape)
         except RuntimeError:
-            raise ValueError(f"{name} of shape {tuple(given.shape)} does not broadcast against y0 of shape {shape}.") from None
+            raise ValueError(
+                f"{name} of shape {tuple(given.shape)} does not broadcast against y0 of shape {shape}."
+            ) from None
         given = layout.pack(whole)
         smallest = float(given.min())
     else:
@@ -177,19 +187,19 @@ def _check_args(args: Any, layout: StateLayout, lanes: int) -> None:
 
 
 def _solution(problem: Problem, run: Differentiated) -> Solution:
-    trajectory, layout, times = run.trajectory, problem.equation.layout, problem.times
+    trajectory, layout = run.trajectory, problem.equation.layout
     dense = None
     if run.starts is not None and run.stages is not None:
         dense = DenseOutput(layout, run.starts, run.stages, problem.stepper.dense_matrix, trajectory, problem.y0)
     ts, rows, lengths = _shown_times(problem, trajectory)
-    ys = _arrange(run, rows, problem.y0)
+    ys = _arrange(run, rows, problem.lanes)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(array if layout.per_sample else array[0])
 
     return Solution(
         ts=ts,
-        ys=layout.unpack(ys),
+        ys=layout.unpack_rows(ys),
         lengths=None if lengths is None else torch.as_tensor(lengths),
         status=tensor(trajectory.status),
         stats=Stats(
@@ -232,9 +242,9 @@ def _step_times(trajectory, times: OutputTimes) -> list[np.ndarray]:
     return [np.array(own) for own in table]
 
 
-def _arrange(run: Differentiated, rows: int, y0: torch.Tensor) -> torch.Tensor:
+def _arrange(run: Differentiated, rows: int, lanes: int) -> torch.Tensor:
     """(rows, lanes, width) from the values in order of writing; NaN where nothing was written."""
-    recorder, lanes = run.trajectory.recorder, y0.shape[0]
+    recorder = run.trajectory.recorder
     index = np.concatenate(recorder.index) if recorder.index else np.zeros(0, dtype=int)
     lane = np.concatenate(recorder.lane) if recorder.lane else np.zeros(0, dtype=int)
     flat = index * lanes + lane
@@ -249,12 +259,20 @@ def _failure(problem: Problem, solution: Solution) -> SolveError:
     failed = np.flatnonzero(statuses != Status.SUCCESS)
     worst = Status(int(statuses[failed[0]]))
     steps = np.atleast_1d(solution.stats.num_steps.numpy())[failed[0]]
-    who = f"sample {failed[0]} ({len(failed)} of {len(statuses)} failed): " if problem.equation.layout.per_sample else ""
+    who = (
+        f"sample {failed[0]} ({len(failed)} of {len(statuses)} failed): " if problem.equation.layout.per_sample else ""
+    )
     control = problem.controller
-    how = f"rtol={_short(problem.rtol)}, atol={_short(problem.atol)}" if isinstance(control, AdaptiveSteps) else "constant steps"
+    how = (
+        f"rtol={_short(problem.rtol)}, atol={_short(problem.atol)}"
+        if isinstance(control, AdaptiveSteps)
+        else "constant steps"
+    )
     reached = np.atleast_1d(solution.reached.numpy())[failed[0]]
     size = np.atleast_1d(solution.last_step.numpy())[failed[0]]
-    t0, t1 = (np.atleast_1d(edge)[failed[0] if np.ndim(edge) else 0] for edge in (problem.times.first, problem.times.last))
+    t0, t1 = (
+        np.atleast_1d(edge)[failed[0] if np.ndim(edge) else 0] for edge in (problem.times.first, problem.times.last)
+    )
     return SolveError(
         f"{who}{worst.sentence} It was at t={reached:.6g} of [{t0:.6g}, {t1:.6g}] after {steps} steps, "
         f"step size {size:.3g}, method {problem.stepper.name!r}, {how}. {worst.remedy} "

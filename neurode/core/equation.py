@@ -1,4 +1,4 @@
-"""The equation dy/dt = f(t, y[, args]) as steppers see it: matrices (lanes, width) in and out, every call counted."""
+"""The equation dy/dt = f(t, y[, args]) as steppers see it: packed states in and out, every call counted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,8 @@ class CallCount:
 
 @dataclass(frozen=True)
 class Equation:
-    """f with its arguments, over the state layout. `args` still holds its PerSample marks; `rows` lists the active lanes.
+    """f with its arguments, over the state layout. `args` still holds its PerSample marks; `rows` lists the active
+    lanes.
 
     rows: index tensor of the samples whose rows of PerSample args are passed, None for all.
     """
@@ -52,7 +53,7 @@ class Equation:
         return time
 
     def __call__(self, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """dy/dt as (lanes, width); t as `times` gives it, y of shape (lanes, width)."""
+        """dy/dt packed; t as `times` gives it, y packed."""
         self.count.calls += 1
         state = self.layout.unpack(y)
         dy = self.f(t, state) if self.args is None else self.f(t, state, self._plain_args)

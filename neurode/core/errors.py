@@ -77,7 +77,7 @@ _SENTENCES = {
         "Pass a larger max_steps, looser rtol and atol, or scale time and state so that both are of order one.",
     ),
     Status.STEP_TOO_SMALL: (
-        "The step size fell below the rounding of time (or below min_step) and the error was still above the tolerance.",
+        "The step size fell below min_step or the rounding of time, and the error was still above the tolerance.",
         "The problem may be stiff, discontinuous or exploding: pass looser rtol and atol, float64, a fixed step_size, "
         "or bound the field.",
     ),

@@ -1,4 +1,5 @@
-"""`args`: any nest of tuples, lists and dicts with tensors at its leaves; `PerSample` marks the leaves with a row a sample."""
+"""`args`: any nest of tuples, lists and dicts with tensors at its leaves; `PerSample` marks the leaves with a row a
+sample."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

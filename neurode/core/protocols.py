@@ -12,7 +12,8 @@ VectorField = Callable[..., Any]
 
 @dataclass(frozen=True)
 class StepContext:
-    """Where training stands. Random numbers of a model are a function of (seed, epoch, series index) and of nothing else.
+    """Where training stands. Random numbers of a model are a function of (seed, epoch, series index) and of nothing
+    else.
 
     So a series sees the same noise in any batch, in any process, and after a resume.
     """

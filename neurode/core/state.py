@@ -1,6 +1,8 @@
-"""The state of an equation: a tensor, a tuple or a dict of tensors, seen inside as a matrix (lanes, width).
+"""The state of an equation: a tensor, a tuple or a dict of tensors, and the one packed tensor it is inside the solver.
 
 A lane is what has a step size of its own: the whole batch in a joint solve (one lane), a sample in a per-sample solve.
+Packed, a per-sample state is (lanes, width); a joint one keeps a tensor as it is, since every view would cost as much
+as an operation of a small field.
 """
 
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ State = Any
 
 @dataclass(frozen=True)
 class StateLayout:
-    """How a state is laid into a matrix (lanes, width) and back.
+    """How a state is packed into one tensor, and back.
 
     kind: "tensor", "tuple" or "dict". keys: of a dict. shapes: of each part, without the batch axis when per_sample.
     """
@@ -34,17 +36,30 @@ class StateLayout:
         return sum(prod(shape) for shape in self.shapes)
 
     def pack(self, y: State) -> torch.Tensor:
-        """(lanes, width) from a state or a derivative of this layout; a view where the state is one contiguous tensor."""
-        lanes = -1 if self.per_sample else 1
+        """The packed tensor of a state or a derivative of this layout."""
         if self.kind == "tensor":
-            return y.reshape(lanes, self.width) if self.width else y.reshape(y.shape[0] if self.per_sample else 1, 0)
+            return y.reshape(y.shape[0], self.width) if self.per_sample else y
         parts = y if self.kind == "tuple" else [y[key] for key in self.keys]
         if self.per_sample:
             return torch.cat([part.reshape(part.shape[0], -1) for part in parts], dim=1)
         return torch.cat([part.reshape(1, -1) for part in parts], dim=1)
 
-    def unpack(self, matrix: torch.Tensor) -> State:
-        """The state from a matrix (..., lanes, width); leading axes stay in front, the one lane of a joint state goes."""
+    def unpack(self, packed: torch.Tensor) -> State:
+        """The state, as f sees it, from the packed tensor."""
+        if self.kind == "tensor" and not self.per_sample:
+            return packed
+        return self.unpack_rows(packed)
+
+    def flat(self, packed: torch.Tensor) -> torch.Tensor:
+        """(lanes, width) from a packed tensor."""
+        return packed if self.per_sample else packed.reshape(1, -1)
+
+    def lanes(self, packed: torch.Tensor) -> int:
+        return packed.shape[0] if self.per_sample else 1
+
+    def unpack_rows(self, matrix: torch.Tensor) -> State:
+        """The state from a matrix (..., lanes, width); leading axes stay in front, the one lane of a joint state
+        goes."""
         lead = matrix.shape[:-1] if self.per_sample else matrix.shape[:-2]
         if self.kind == "tensor":
             return matrix.reshape(*lead, *self.shapes[0])
@@ -59,8 +74,8 @@ class StateLayout:
             expected = (lanes, *shape) if self.per_sample else shape
             if tuple(part.shape) != expected:
                 raise ValueError(
-                    f"the field returned a derivative of shape {tuple(part.shape)}, but the state it was called with has "
-                    f"shape {expected}. f(t, y) must return a tensor of y's shape."
+                    f"the field returned a derivative of shape {tuple(part.shape)}, but the state it was called with "
+                    f"has shape {expected}. f(t, y) must return a tensor of y's shape."
                 )
             if part.dtype != self.dtype:
                 raise TypeError(

@@ -23,7 +23,8 @@ class Tape:
     """Records calls of an equation and sums the gradients of its parameters and args over all calls pulled back.
 
     parameters: tensors that f captures. args: of the equation, detached; those with requires_grad are differentiated.
-    time: whether gradients of the call times are wanted. sums: gradients of [*parameters, *args tensors], None while untouched.
+    time: whether gradients of the call times are wanted. sums: gradients of [*parameters, *args tensors], None while
+    untouched.
     """
 
     def __init__(self, equation: Equation, parameters: list[torch.Tensor], *, wants_args: list[bool], time: bool):
@@ -105,7 +106,8 @@ def captured_leaves(f: Callable, value: torch.Tensor, known: list[torch.Tensor])
     """The leaf tensors that a field depends on beside its arguments: what its graph reaches, and parameters it holds.
 
     f: the field. value: what one call returned, with its graph. known: leaves that are counted elsewhere (args).
-    Parameters held by a module (or by modules in a closure, partial or bound method) count even if that call did not use them.
+    Parameters held by a module (or by modules in a closure, partial or bound method) count even if that call did not
+    use them.
     """
     found: dict[int, torch.Tensor] = {}
     for tensor in _held_parameters(f, set()):
@@ -155,5 +157,3 @@ def _filled(cell) -> bool:
     except ValueError:
         return False
     return True
-
-

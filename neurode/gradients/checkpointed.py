@@ -94,7 +94,8 @@ class _Replay(torch.autograd.Function):
 
 
 class _Sweep:
-    """The way back: gradients of the state and of the handed-over f, lane by lane, through the accepted steps in reverse."""
+    """The way back: gradients of the state and of the handed-over f, lane by lane, through the accepted steps in
+    reverse."""
 
     def __init__(self, job: _Job, needs, values_bar, starts_bar, stages_bar):
         self.job, self.problem, self.needs = job, job.problem, needs
@@ -152,7 +153,10 @@ class _Sweep:
             if rows.theta is not None:
                 continue
             bar = self.values_bar[rows.start : rows.stop]
-            y1_bar = y1_bar + bar.sum(0, keepdim=True) if rows.lane is None else y1_bar.index_add(0, rows.lane, bar)
+            if rows.lane is None:
+                y1_bar = y1_bar + bar.sum(0).view(y1_bar.shape)
+            else:
+                y1_bar = y1_bar.index_add(0, rows.lane, bar)
         return y1_bar
 
     def _dense_bars(self, step: AcceptedStep, inner: list[Rows]):
@@ -164,8 +168,8 @@ class _Sweep:
                 weights = torch.from_numpy(self.stepper.dense_weights(rows.theta)).to(bar.device, bar.dtype)
                 sizes = self._sizes(step, bar)
                 if rows.lane is None:
-                    stages_bar = (weights.T @ bar).mul_(sizes).unsqueeze(1)
-                    y_extra = bar.sum(0, keepdim=True)
+                    stages_bar = (weights.T @ bar).mul_(sizes).view(-1, *step.y.shape)
+                    y_extra = bar.sum(0).view(step.y.shape)
                 else:
                     scaled = weights * sizes.index_select(0, rows.lane).unsqueeze(1)
                     stages_bar = bar.new_zeros(weights.shape[1], *step.y.shape)
@@ -174,10 +178,10 @@ class _Sweep:
         if step.dense is not None:
             start, stop = step.dense
             if self.stages_bar is not None:
-                kept = self.stages_bar[:, start:stop]
+                kept = self.stages_bar[:, start:stop].reshape(-1, *step.y.shape)
                 stages_bar = kept.clone() if stages_bar is None else stages_bar + kept
             if self.starts_bar is not None:
-                kept = self.starts_bar[start:stop]
+                kept = self.starts_bar[start:stop].reshape(step.y.shape)
                 y_extra = kept if y_extra is None else y_extra + kept
         return stages_bar, y_extra
 
@@ -186,7 +190,8 @@ class _Sweep:
         return size if isinstance(size, float) else torch.from_numpy(size).to(like.device, like.dtype)
 
     def _time_bars(self, step: AcceptedStep, inner: list[Rows], stages: torch.Tensor, result) -> None:
-        """Gradients of the times: those of the step's two ends, where they are times of ts, and of the outputs inside."""
+        """Gradients of the times: those of the step's two ends, where they are times of ts, and of the outputs
+        inside."""
         t_bar, t_end_bar = result.t, result.t_end
         if self.values_bar is not None:
             for rows in inner:
@@ -204,7 +209,7 @@ class _Sweep:
         """d/dt of y + h w(theta) k with theta = (t - t_start) / h: for the asked time and the step's two ends."""
         bar = self.values_bar[rows.start : rows.stop]
         theta = torch.from_numpy(rows.theta).to(bar.device, bar.dtype)
-        chosen = stages.expand(-1, len(theta), -1) if rows.lane is None else stages.index_select(1, rows.lane)
+        chosen = stages.reshape(stages.shape[0], 1, -1) if rows.lane is None else stages.index_select(1, rows.lane)
         products = (chosen * bar.unsqueeze(0)).sum(2).T
 
         def dotted(table: np.ndarray) -> torch.Tensor:
@@ -240,7 +245,7 @@ class _Sweep:
             rows = trajectory.beginning
             bar = self.values_bar[rows.start : rows.stop]
             if rows.lane is None:
-                self.y_bar += bar.sum(0, keepdim=True)
+                self.y_bar += bar.sum(0).view(self.y_bar.shape)
             else:
                 self.y_bar.index_add_(0, rows.lane, bar)
         return (self.y_bar, self.ts_bar, None, *self.tape.sums)

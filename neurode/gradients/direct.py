@@ -13,7 +13,8 @@ class Direct(AbstractGradient):
     """Plain autograd through the accepted steps.
 
     Good for short solves, for derivatives of any order (Hessians, gradient penalties), as the reference that the other
-    ways are tested against. Not good for long solves: memory grows with the number of evaluations of f, activations included.
+    ways are tested against. Not good for long solves: memory grows with the number of evaluations of f, activations
+    included.
     """
 
     def run(self, problem: Problem) -> Differentiated:

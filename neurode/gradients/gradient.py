@@ -10,7 +10,8 @@ from neurode.integration.loop import Problem, Trajectory
 
 @dataclass(frozen=True)
 class Differentiated:
-    """A trajectory whose tensors have their gradients: values (rows, width), and for save="dense" the steps' starts and stages."""
+    """A trajectory whose tensors have their gradients: values (rows, width), and for save="dense" the steps' starts
+    and stages."""
 
     trajectory: Trajectory
     values: torch.Tensor
@@ -32,7 +33,7 @@ def kept_steps(trajectory: Trajectory, problem: Problem) -> tuple[torch.Tensor |
     if dense is None:
         return None, None
     if not dense.starts:
-        width = problem.y0.shape[1]
+        width = problem.equation.layout.width
         count = problem.stepper.dense_matrix.shape[0]
         return problem.y0.new_empty(0, width), problem.y0.new_empty(count, 0, width)
     return torch.cat(dense.starts), torch.cat(dense.stages, dim=1)

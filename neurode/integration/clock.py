@@ -1,4 +1,5 @@
-"""Where each lane stands in time: proposes the next interval, hears the error ratio, decides, and knows when it is done.
+"""Where each lane stands in time: proposes the next interval, hears the error ratio, decides, and knows when it is
+done.
 
 JointClock decides with Python floats for one lane; LaneClock with arrays for many, of which those that are done leave.
 """
@@ -17,7 +18,8 @@ ROUNDING = 4 * np.finfo(np.float64).eps
 
 @dataclass(frozen=True)
 class Interval:
-    """The next step of the active lanes: from t to t_end. Anchors name the row of ts a time is taken from, -1 for none."""
+    """The next step of the active lanes: from t to t_end. Anchors name the row of ts a time is taken from, -1 for
+    none."""
 
     t: float | np.ndarray
     t_end: float | np.ndarray
@@ -181,5 +183,6 @@ class LaneClock:
 
 
 def clock_for(times: OutputTimes, controller: AdaptiveSteps | ConstantSteps, max_steps: int, error_order: int):
+    """The clock for the kind of times: one list for all, or one a lane."""
     kind = JointClock if times.host.ndim == 1 else LaneClock
     return kind(times, controller, max_steps, error_order)

@@ -3,7 +3,7 @@
 Everything here works on floats (joint) and on arrays (per sample) alike; state is returned, never stored.
 """
 
-from abc import ABC
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +13,8 @@ Host = float | np.ndarray
 
 
 class ErrorHistory(NamedTuple):
-    """What a controller remembers: error ratios of the last two accepted steps, and whether the last attempt was rejected."""
+    """What a controller remembers: error ratios of the last two accepted steps, and whether the last attempt was
+    rejected."""
 
     previous: Host
     before: Host
@@ -28,17 +29,14 @@ class Decision(NamedTuple):
     history: ErrorHistory
 
 
-class AbstractController(ABC):
-    """Base of everything that chooses steps; frozen."""
-
-
 @dataclass(frozen=True)
-class ConstantSteps(AbstractController):
+class ConstantSteps:
     """Steps of equal size, or from one output time to the next.
 
     Good for methods without an error estimate, for reproducing a residual network, for constant cost. Not good where
     the accuracy is not known beforehand: nothing watches the error.
-    step_size: positive, in units of t; the last step is shortened to end at t1. None: a step from each output time to the next.
+    step_size: positive, in units of t; the last step is shortened to end at t1. None: a step from each output time
+    to the next.
     """
 
     step_size: float | None = None
@@ -46,12 +44,13 @@ class ConstantSteps(AbstractController):
     def __post_init__(self):
         if self.step_size is not None and not self.step_size > 0:
             raise ValueError(
-                f"step_size must be positive, but is {self.step_size}. For backward time give descending ts and keep it positive."
+                f"step_size must be positive, but is {self.step_size}. "
+                "For backward time give descending ts and keep it positive."
             )
 
 
 @dataclass(frozen=True)
-class AdaptiveSteps(AbstractController):
+class AdaptiveSteps:
     """Steps chosen so that the estimated error of each stays under atol + rtol |y|, by a PID law within limits.
 
     The next size is size * safety * r[n]^-b1 * r[n-1]^-b2 * r[n-2]^-b3 with r the ratio of error to tolerance,
@@ -60,7 +59,8 @@ class AdaptiveSteps(AbstractController):
 
     proportional, integral, derivative: p, i, d. safety: factor below 1. factor_min, factor_max: largest change a step.
     min_step, max_step: bounds in units of t; below min_step the solve ends with Status.STEP_TOO_SMALL.
-    first_step: None chooses it (Hairer, Norsett and Wanner 1993, II.4). Raises ValueError for settings that contradict each other.
+    first_step: None chooses it (Hairer, Norsett and Wanner 1993, II.4). Raises ValueError for settings that
+    contradict each other.
     """
 
     proportional: float = 0.0
@@ -105,9 +105,8 @@ class AdaptiveSteps(AbstractController):
         factor = _where(accept, factor, _smallest(factor, self.safety))
         previous = _where(accept, safe, history.previous)
         before = _where(accept, history.previous, history.before)
-        return Decision(
-            accept, _smallest(size * factor, self.max_step), ErrorHistory(previous, before, _boolean(~_boolean(accept)))
-        )
+        following = rounded_down(_smallest(size * factor, self.max_step))
+        return Decision(accept, following, ErrorHistory(previous, before, _boolean(~_boolean(accept))))
 
 
 LAWS: dict[str, AdaptiveSteps] = {
@@ -116,6 +115,22 @@ LAWS: dict[str, AdaptiveSteps] = {
     "PID": AdaptiveSteps(proportional=0.2, integral=0.3, derivative=0.1),
 }
 """Controllers by name: `controller="PI"`."""
+
+
+def rounded_down(size: Host) -> Host:
+    """A step size cut to eleven binary digits.
+
+    The error estimate is a difference of nearly equal numbers, so it carries rounding noise that depends on the
+    batch, the
+    threads and the order of summation. Cut sizes make all of these choose the same steps.
+    """
+    if isinstance(size, np.ndarray):
+        mantissa, exponent = np.frexp(size)
+        return np.ldexp(np.floor(mantissa * 2048), exponent - 11)
+    if not math.isfinite(size):
+        return size
+    mantissa, exponent = math.frexp(size)
+    return math.ldexp(math.floor(mantissa * 2048), exponent - 11)
 
 
 def _boolean(value):

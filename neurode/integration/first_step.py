@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from neurode.core.equation import Equation, HostTime
+from neurode.integration.controller import rounded_down
 
 RatioNorm = Callable[[torch.Tensor], torch.Tensor]
 
@@ -22,12 +23,13 @@ def first_step_size(
 ) -> HostTime:
     """A positive step size, never beyond |span|; a float or (lanes,) as t0 is.
 
-    span: t1 - t0, signed. scale: atol + rtol |y0|, (lanes, width). Calls f once, inside the interval.
+    span: t1 - t0, signed. scale: atol + rtol |y0|, like y0. Calls f once, inside the interval.
     """
     lanes = isinstance(span, np.ndarray)
 
     def norm(x: torch.Tensor) -> np.ndarray:
-        ratio = torch.linalg.vector_norm((x / scale).double(), dim=1) / max(1, x.shape[1]) ** 0.5
+        ratio = equation.layout.flat(x / scale).double()
+        ratio = torch.linalg.vector_norm(ratio, dim=1) / max(1, ratio.shape[1]) ** 0.5
         return ratio.cpu().numpy()
 
     length = np.abs(np.atleast_1d(span))
@@ -36,11 +38,12 @@ def first_step_size(
         h0 = np.where((d0 < 1e-5) | (d1 < 1e-5), 1e-6, 0.01 * d0 / d1)
         h0 = np.minimum(np.where(np.isfinite(h0) & (h0 > 0), h0, 1e-6), length)
         signed = np.sign(np.atleast_1d(span)) * h0
-        step = torch.from_numpy(signed).to(y0.device, y0.dtype).unsqueeze(1)
+        step = torch.from_numpy(signed).to(y0.device, y0.dtype).unsqueeze(1) if lanes else float(signed[0])
         t_probe = t0 + (signed if lanes else float(signed[0]))
         f1 = equation(equation.times([t_probe])[0], y0 + step * f0)
         d2 = norm(f1 - f0) / np.where(h0 > 0, h0, 1.0)
         largest = np.fmax(d1, d2)
         h1 = np.where(largest <= 1e-15, np.maximum(1e-6, h0 * 1e-3), (0.01 / largest) ** (1.0 / (order + 1)))
     size = np.minimum(np.minimum(100 * h0, np.where(np.isfinite(h1) & (h1 > 0), h1, h0)), length)
+    size = rounded_down(size)
     return size if lanes else float(size[0])

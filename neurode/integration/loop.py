@@ -25,7 +25,7 @@ ErrorNorm = Callable[[torch.Tensor], torch.Tensor]
 class Problem:
     """Everything a solve needs, checked: what `solve` hands to a gradient, and a gradient to the loop.
 
-    y0: (lanes, width). rtol, atol: floats or tensors that broadcast against (lanes, width); used by adaptive control only.
+    y0: packed (core.state). rtol, atol: floats or tensors that broadcast against it; used by adaptive control only.
     """
 
     equation: Equation
@@ -37,6 +37,10 @@ class Problem:
     rtol: float | torch.Tensor
     atol: float | torch.Tensor
     max_steps: int
+
+    @property
+    def lanes(self) -> int:
+        return self.equation.layout.lanes(self.y0)
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def integrate(
     first: torch.Tensor | None = None,
     journal: Callable[[AcceptedStep], None] | None = None,
 ) -> Trajectory:
-    """Run the loop. traced: in differentiable operations. first: f(t0, y0) if known. journal: told of each accepted step."""
+    """Run the loop. traced: in differentiable operations. first: f(t0, y0) if known. journal: told of each accepted
+    step."""
     run = _Run(problem, traced=traced, journal=journal)
     run.start(first)
     while run.clock.running:
@@ -95,11 +100,11 @@ class _Run:
         self.clock = clock_for(problem.times, problem.controller, problem.max_steps, problem.stepper.error_order)
         self.joint = isinstance(self.clock, JointClock)
         self.adaptive = isinstance(problem.controller, AdaptiveSteps)
-        self.recorder = Recorder(problem.save, problem.times, problem.stepper, problem.y0.shape[0], traced=traced)
+        self.recorder = Recorder(problem.save, problem.times, problem.stepper, problem.equation.layout, problem.lanes)
         self.first: torch.Tensor | None = None
         self.tolerances = (problem.rtol, problem.atol)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
-        self.evaluations = np.zeros(problem.y0.shape[0], dtype=int)
+        self.evaluations = np.zeros(problem.lanes, dtype=int)
         self.final = problem.y0 if self.joint or self.adaptive else problem.y0.detach().clone()
 
     def start(self, first: torch.Tensor | None) -> None:
@@ -228,9 +233,10 @@ class _Run:
     def _ratio(self, result: StepResult) -> HostTime:
         """Error over tolerance in the root mean square over each lane; the one moment a step waits for the device."""
         scale = self._scale(torch.maximum(self.y.detach().abs(), result.y1.detach().abs()))
-        ratio = torch.linalg.vector_norm(result.error.div_(scale), dim=1)
-        root = max(1, scale.shape[1]) ** 0.5
-        return ratio.item() / root if self.joint else ratio.double().cpu().numpy() / root
+        ratio = result.error.div_(scale)
+        if self.joint:
+            return torch.linalg.vector_norm(ratio).item() / max(1, scale.numel()) ** 0.5
+        return torch.linalg.vector_norm(ratio, dim=1).double().cpu().numpy() / max(1, scale.shape[1]) ** 0.5
 
     def _anchored(self, time: HostTime, anchor: int | np.ndarray) -> torch.Tensor:
         """A time as a tensor that carries the gradient of the row of ts it is taken from."""
@@ -254,10 +260,11 @@ class _Run:
         status = np.atleast_1d(np.asarray(clock.status, dtype=int)).copy()
         if not self.adaptive:
             # Nothing watches constant steps as they go; one look at the end finds a state that exploded.
-            final = self.y if self.joint else self.final
+            final = self.problem.equation.layout.flat(self.y) if self.joint else self.final
             finite = torch.isfinite(final).all(dim=1).cpu().numpy()
             status[~finite & (status == Status.SUCCESS)] = Status.NON_FINITE
-        values = torch.cat(recorder.values) if recorder.values else self.problem.y0.new_empty(0, self.y.shape[1])
+        width = self.problem.equation.layout.width
+        values = torch.cat(recorder.values) if recorder.values else self.problem.y0.new_empty(0, width)
         return Trajectory(
             recorder=recorder,
             values=values,
@@ -269,4 +276,3 @@ class _Run:
             reached=np.atleast_1d(clock.t),
             last_size=np.atleast_1d(clock.size),
         )
-

@@ -1,4 +1,5 @@
-"""What a solve keeps: values at the output times, at the end, at every step, or everything needed to read it anywhere."""
+"""What a solve keeps: values at the output times, at the end, at every step, or everything needed to read it
+anywhere."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 
 from neurode.core.nest import describe
+from neurode.core.state import StateLayout
 from neurode.integration.clock import Interval
 from neurode.integration.times import OutputTimes
 from neurode.methods.stepper import AbstractStepper, StepResult
@@ -30,6 +32,7 @@ class Save:
 
 
 def save_of(save: Save | str | None) -> Save:
+    """A Save from a name, a Save, or None for the default."""
     if save is None:
         return Save()
     if isinstance(save, str):
@@ -41,7 +44,8 @@ def save_of(save: Save | str | None) -> Save:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of the saved values that one step wrote: values[start:stop], of the step's lanes `lane` (None: the one lane).
+    """Rows of the saved values that one step wrote: values[start:stop], of the step's lanes `lane` (None: the one
+    lane).
 
     theta: places within the step (0 to 1), None at its end. anchor: row of ts, whose time they are read at.
     """
@@ -62,14 +66,17 @@ class DenseRows:
     t: list[np.ndarray] = field(default_factory=list)
     t_end: list[np.ndarray] = field(default_factory=list)
     lane: list[np.ndarray] = field(default_factory=list)
+    anchor: list[np.ndarray] = field(default_factory=list)
+    anchor_end: list[np.ndarray] = field(default_factory=list)
     count: int = 0
 
 
 class Recorder:
-    """Collects what Save asks for, step by step. Values are rows in the order of writing; `index` and `lane` say what each is."""
+    """Collects what Save asks for, step by step. Values are rows in the order of writing; `index` and `lane` say
+    what each is."""
 
-    def __init__(self, save: Save, times: OutputTimes, stepper: AbstractStepper, lanes: int, *, traced: bool):
-        self.what, self.times, self.stepper, self.traced = save.what, times, stepper, traced
+    def __init__(self, save: Save, times: OutputTimes, stepper: AbstractStepper, layout: StateLayout, lanes: int):
+        self.what, self.times, self.stepper, self.layout = save.what, times, stepper, layout
         self.joint = times.host.ndim == 1
         self.values: list[torch.Tensor] = []
         self.index: list[np.ndarray] = []
@@ -77,12 +84,13 @@ class Recorder:
         self.count = 0
         self.step_times: list[tuple[np.ndarray, np.ndarray]] = []
         self.dense = DenseRows() if save.what == "dense" else None
-        self.sorted_times = times.host if self.joint else None
+        self.sorted_times = times.host.tolist() if self.joint else []
         self.next_output = 0
         self.num_lanes = lanes
 
     def begin(self, y0: torch.Tensor) -> Rows | None:
         """Write what is known before the first step. Returns the rows that are y0 itself."""
+        y0 = self.layout.flat(y0)
         host, first = np.atleast_2d(self.times.host.T).T, np.atleast_1d(self.times.first)
         if self.what in ("ts", "dense"):
             index, lane = np.nonzero(host == first)
@@ -109,29 +117,49 @@ class Recorder:
         result: StepResult,
         traced_times: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> list[Rows]:
-        """Write what an accepted step brings. lanes: original numbers of its lanes (None: the one lane of a joint solve)."""
+        """Write what an accepted step brings. lanes: original numbers of its lanes (None: the one lane of a joint
+        solve)."""
         if self.dense is not None:
             self._keep_step(interval, lanes, y, result)
         if self.what == "steps":
             self.step_times.append((np.zeros(1, dtype=int) if lanes is None else lanes, np.atleast_1d(interval.t_end)))
-            return [self._write_end(result.y1, lanes, np.atleast_1d(step_number))]
+            return [self._write_end(self.layout.flat(result.y1), lanes, np.atleast_1d(step_number))]
         if self.what == "end":
             done = np.atleast_1d(interval.t_end == (self.times.last if lanes is None else self.times.last[lanes]))
-            return [self._write_end(result.y1, lanes, np.zeros(len(done), dtype=int), done)] if done.any() else []
+            y1 = self.layout.flat(result.y1)
+            return [self._write_end(y1, lanes, np.zeros(len(done), dtype=int), done)] if done.any() else []
+        if lanes is None:
+            return self._write_joint(interval, y, result, traced_times)
         index, local = self._outputs_within(interval, lanes)
         if len(index) == 0:
             return []
         return self._write_outputs(interval, lanes, index, local, y, result, traced_times)
 
-    def _outputs_within(self, interval: Interval, lanes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def _write_joint(self, interval: Interval, y, result: StepResult, traced_times) -> list[Rows]:
+        """One lane: the outputs in (t, t_end] are the next ones of the list; Python floats find them."""
+        times, start, stop = self.sorted_times, self.next_output, self.next_output
+        t, t_end = interval.t, interval.t_end
+        forward = t_end >= t
+        while stop < len(times) and (times[stop] < t_end if forward else times[stop] > t_end):
+            stop += 1
+        end = stop
+        while end < len(times) and times[end] == t_end:
+            end += 1
+        self.next_output = end
+        written = []
+        if stop > start:
+            theta = (self.times.host[start:stop] - t) / (t_end - t)
+            index = np.arange(start, stop)
+            rows = self._inner_values(interval, theta, index, None, None, None, y, result, traced_times)
+            written.append(self._write(rows, index, np.zeros(stop - start, dtype=int), None, theta))
+        if end > stop:
+            y1, count = self.layout.flat(result.y1), end - stop
+            rows = y1 if count == 1 else y1.expand(count, -1)
+            written.append(self._write(rows, np.arange(stop, end), np.zeros(count, dtype=int), None))
+        return written
+
+    def _outputs_within(self, interval: Interval, lanes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows of ts in (t, t_end], and the place of their lane within the step."""
-        if lanes is None:
-            start, stop, host = self.next_output, self.next_output, self.times.host
-            forward = interval.t_end >= interval.t
-            while stop < len(host) and (host[stop] <= interval.t_end if forward else host[stop] >= interval.t_end):
-                stop += 1
-            self.next_output = stop
-            return np.arange(start, stop), np.zeros(stop - start, dtype=int)
         host = self.times.host[:, lanes]
         rising = interval.t_end >= interval.t
         inside = np.where(
@@ -142,25 +170,21 @@ class Recorder:
         return np.nonzero(inside)
 
     def _write_outputs(self, interval, lanes, index, local, y, result, traced_times) -> list[Rows]:
-        t, t_end = (np.broadcast_to(np.atleast_1d(x), (y.shape[0],))[local] for x in (interval.t, interval.t_end))
-        host = self.times.host[index] if lanes is None else self.times.host[index, lanes[local]]
+        t, t_end, host = interval.t[local], interval.t_end[local], self.times.host[index, lanes[local]]
         at_end = host == t_end
         written = []
         inner = ~at_end
         if inner.any():
             theta = (host[inner] - t[inner]) / (t_end[inner] - t[inner])
-            place = None if lanes is None else torch.from_numpy(local[inner]).to(y.device)
-            rows = self._inner_values(interval, theta, index[inner], local[inner], lanes, place, y, result, traced_times)
-            numbers = np.zeros(len(theta), dtype=int) if lanes is None else lanes[local[inner]]
-            written.append(self._write(rows, index[inner], numbers, place, theta))
+            place = torch.from_numpy(local[inner]).to(y.device)
+            rows = self._inner_values(
+                interval, theta, index[inner], local[inner], lanes, place, y, result, traced_times
+            )
+            written.append(self._write(rows, index[inner], lanes[local[inner]], place, theta))
         if at_end.any():
             chosen = local[at_end]
-            if lanes is None:
-                rows, place, numbers = result.y1.expand(len(chosen), -1), None, np.zeros(len(chosen), dtype=int)
-            else:
-                place, numbers = torch.from_numpy(chosen).to(y.device), lanes[chosen]
-                rows = result.y1.index_select(0, place)
-            written.append(self._write(rows, index[at_end], numbers, place))
+            place = torch.from_numpy(chosen).to(y.device)
+            written.append(self._write(result.y1.index_select(0, place), index[at_end], lanes[chosen], place))
         return written
 
     def _inner_values(self, interval, theta, index, local, lanes, place, y, result, traced_times) -> torch.Tensor:
@@ -170,7 +194,7 @@ class Recorder:
         if place is None:
             size = interval.t_end - interval.t
             stages = result.stages.reshape(result.stages.shape[0], -1)
-            return torch.addmm(y.expand(len(theta), -1), weights, stages, alpha=size)
+            return torch.addmm(y.reshape(1, -1), weights, stages, alpha=size)
         size = torch.from_numpy((interval.t_end - interval.t)[local]).to(y.device, y.dtype)
         return dense_values(y, result.stages, weights * size.unsqueeze(1), place)
 
@@ -189,18 +213,21 @@ class Recorder:
         powers = torch.stack([theta**power for power in range(1, matrix.shape[1] + 1)], dim=1)
         weights = ((powers @ matrix.T) * size.reshape(-1, 1)).to(y.dtype)
         if place is None:
-            return y + weights @ result.stages.reshape(result.stages.shape[0], -1)
+            return y.reshape(1, -1) + weights @ result.stages.reshape(result.stages.shape[0], -1)
         return dense_values(y, result.stages, weights, place)
 
     def _keep_step(self, interval, lanes, y, result) -> None:
         dense = self.dense
         assert dense is not None
-        dense.starts.append(y)
-        dense.stages.append(result.stages)
+        rows = self.layout.flat(y)
+        dense.starts.append(rows)
+        dense.stages.append(result.stages.reshape(-1, *rows.shape))
         dense.t.append(np.atleast_1d(interval.t))
         dense.t_end.append(np.atleast_1d(interval.t_end))
         dense.lane.append(np.zeros(1, dtype=int) if lanes is None else lanes)
-        dense.count += y.shape[0]
+        dense.anchor.append(np.atleast_1d(interval.anchor))
+        dense.anchor_end.append(np.atleast_1d(interval.anchor_end))
+        dense.count += rows.shape[0]
 
     def _write_end(self, y1, lanes, index, chosen=None) -> Rows:
         if lanes is None:
@@ -217,9 +244,7 @@ class Recorder:
         return Rows(start, self.count, place, theta, np.asarray(index))
 
 
-def dense_values(
-    y: torch.Tensor, stages: torch.Tensor, weights: torch.Tensor, lane: torch.Tensor
-) -> torch.Tensor:
+def dense_values(y: torch.Tensor, stages: torch.Tensor, weights: torch.Tensor, lane: torch.Tensor) -> torch.Tensor:
     """y[lane] + sum_s weights[:, s] stages[s, lane]; weights (points, stages) hold the step size already."""
     chosen = stages.index_select(1, lane)
     return y.index_select(0, lane) + (weights.T.unsqueeze(2) * chosen).sum(0)

@@ -9,13 +9,15 @@ from neurode.core.errors import Status
 from neurode.core.nest import describe
 from neurode.core.state import State, StateLayout
 from neurode.integration.loop import Trajectory
+from neurode.integration.times import OutputTimes
 
 
 @dataclass(frozen=True)
 class Stats:
     """Cost of a solve: 0-d tensors (joint) or (batch,) tensors (per sample), int64.
 
-    num_evaluations: calls of f while the sample took part. num_steps: attempted steps, of which num_accepted counted and
+    num_evaluations: calls of f while the sample took part. num_steps: attempted steps, of which num_accepted counted
+    and
     num_rejected were made again shorter. engine: which engine ran.
     """
 
@@ -30,7 +32,8 @@ class Stats:
 class Solution:
     """The result of `solve`.
 
-    ts: the times of `ys`. ys: (n, *y0.shape) for a tensor state, a tuple or dict of such for others; times that were not
+    ts: the times of `ys`. ys: (n, *y0.shape) for a tensor state, a tuple or dict of such for others; times that were
+    not
     reached are NaN. lengths: (batch,) rows of each sample where they differ (the rest is NaN), else None.
     status: Status as int tensor, 0-d (joint) or (batch,). stats: the cost. reached: the time each
     got to. last_step: size of the next step the controller
@@ -60,12 +63,15 @@ class Solution:
         Raises ValueError outside the interval that was solved, or where the solve was made without save="dense".
         """
         if self.dense is None:
-            raise ValueError("this solution holds values at its ts only. Solve with save='dense' to evaluate it elsewhere.")
+            raise ValueError(
+                "this solution holds values at its ts only. Solve with save='dense' to evaluate it elsewhere."
+            )
         return self.dense.evaluate(t)
 
 
 class DenseOutput:
-    """Polynomials in time, one a step and lane: y(t) = sum_d coefficients[d] theta^d with theta = (t - start) / size."""
+    """Polynomials in time, one a step and lane: y(t) = sum_d coefficients[d] theta^d with theta = (t - start) /
+    size."""
 
     def __init__(
         self,
@@ -78,15 +84,19 @@ class DenseOutput:
     ):
         dense = trajectory.recorder.dense
         assert dense is not None
-        self.layout, self.y0 = layout, y0
+        self.layout, self.y0 = layout, layout.flat(y0)
         self.t0 = np.atleast_1d(trajectory.recorder.times.first)
         self.starts, self.stages, self.matrix = starts, stages, dense_matrix
         rows_t = np.concatenate(dense.t) if dense.t else np.zeros(0)
         rows_end = np.concatenate(dense.t_end) if dense.t_end else np.zeros(0)
         rows_lane = np.concatenate(dense.lane) if dense.lane else np.zeros(0, dtype=int)
-        self.row_t, self.row_size = rows_t, rows_end - rows_t
+        times, device = trajectory.recorder.times, layout.device
+        self.row_t = _traced_times(times, rows_t, dense.anchor, rows_lane, device)
+        self.row_size = _traced_times(times, rows_end, dense.anchor_end, rows_lane, device) - self.row_t
         self.rows_of = [np.flatnonzero(rows_lane == lane) for lane in range(len(self.t0))]
-        self.edges = [np.concatenate([self.t0[lane : lane + 1], rows_end[rows]]) for lane, rows in enumerate(self.rows_of)]
+        self.edges = [
+            np.concatenate([self.t0[lane : lane + 1], rows_end[rows]]) for lane, rows in enumerate(self.rows_of)
+        ]
         self._coefficients: torch.Tensor | None = None
 
     def evaluate(self, t: torch.Tensor | float) -> State:
@@ -106,7 +116,7 @@ class DenseOutput:
         lanes = len(self.t0)
         host = times.detach().cpu().double().numpy()
         rows = np.stack([self._rows_at(host, lane) for lane in range(lanes)], axis=1)
-        return self.layout.unpack(self._read(times.unsqueeze(1).expand(-1, lanes), rows))
+        return self.layout.unpack_rows(self._read(times.unsqueeze(1).expand(-1, lanes), rows))
 
     def _own_times(self, times: torch.Tensor) -> State:
         host = times.detach().cpu().double().numpy()
@@ -114,11 +124,11 @@ class DenseOutput:
             if times.shape[1] != len(self.t0):
                 raise ValueError(f"t has {times.shape[1]} columns, but the batch has {len(self.t0)} samples.")
             rows = np.stack([self._rows_at(host[:, lane], lane) for lane in range(len(self.t0))], axis=1)
-            return self.layout.unpack(self._read(times, rows))
+            return self.layout.unpack_rows(self._read(times, rows))
         sizes = {shape[0] if shape else None for shape in self.layout.shapes}
         if sizes != {times.shape[1]}:
             raise ValueError(
-                f"t has {times.shape[1]} columns, but the first axis of the state has length {sorted(map(str, sizes))}. "
+                f"t has {times.shape[1]} columns, but the state's first axis has length {sorted(map(str, sizes))}. "
                 "Own times for each sample need t of shape (n, batch)."
             )
         rows = self._rows_at(host.reshape(-1), 0).reshape(host.shape)
@@ -146,17 +156,17 @@ class DenseOutput:
 
     def _thetas(self, times: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
         """Places within the steps, in float64 and then the state's dtype; gradients flow to times."""
-        safe = np.maximum(rows, 0)
-        size, start = (self.row_size[safe], self.row_t[safe]) if len(self.row_t) else (np.ones(rows.shape), np.zeros(rows.shape))
-        device = times.device
-        theta = (times.double() - torch.from_numpy(start).to(device)) / torch.from_numpy(size).to(device)
-        return theta.to(self.layout.device, self.layout.dtype)
+        if not len(self.row_t):
+            return self._finite(times)
+        places = torch.from_numpy(np.maximum(rows, 0)).to(self.layout.device)
+        asked = times.to(self.layout.device, torch.float64)
+        return ((asked - self.row_t[places]) / self.row_size[places]).to(self.layout.dtype)
 
     def coefficients(self) -> torch.Tensor:
         """(rows, degree + 1, width): the polynomial of each row; made once."""
         if self._coefficients is None:
             matrix = torch.from_numpy(self.matrix.T.copy()).to(self.starts.device, self.starts.dtype)
-            size = torch.from_numpy(self.row_size).to(self.starts.device, self.starts.dtype)
+            size = self.row_size.to(self.starts.dtype)
             count, width = self.starts.shape
             powers = (matrix @ self.stages.reshape(self.stages.shape[0], -1)).view(-1, count, width)
             stacked = torch.cat([self.starts.unsqueeze(0), powers * size.view(1, -1, 1)])
@@ -203,6 +213,19 @@ class DenseOutput:
         if self.layout.kind == "tensor":
             return parts[0]
         return tuple(parts) if self.layout.kind == "tuple" else dict(zip(self.layout.keys, parts, strict=True))
+
+
+def _traced_times(
+    times: OutputTimes, host: np.ndarray, anchors: list[np.ndarray], lanes: np.ndarray, device
+) -> torch.Tensor:
+    """Ends of steps in float64; where such an end is a time of ts that wants a gradient, it is that time itself."""
+    fixed = torch.from_numpy(host).to(device)
+    if times.tensor is None or not anchors:
+        return fixed
+    anchor = torch.from_numpy(np.concatenate(anchors)).to(device)
+    rows = anchor.clamp(min=0)
+    own = times.tensor[rows] if times.host.ndim == 1 else times.tensor[rows, torch.from_numpy(lanes).to(device)]
+    return torch.where(anchor >= 0, own.double(), fixed)
 
 
 def _horner(coefficients: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,8 @@ TimesLike = torch.Tensor | np.ndarray | list | tuple
 
 @dataclass(frozen=True)
 class OutputTimes:
-    """host: (n,) joint, or (n, lanes) per sample with NaN below each list's end. tensor: the same as a tensor where gradients are wanted.
+    """host: (n,) joint, or (n, lanes) per sample with NaN below each list's end. tensor: the same as a tensor where
+    gradients are wanted.
 
     lengths: (lanes,) number of times of each sample, None for one list for all. shown: what Solution.ts shows.
     """
@@ -54,7 +55,9 @@ def read_times(ts: TimesLike, *, lanes: int, per_sample: bool, device: torch.dev
         tensor = tensor.double()
     if tensor.ndim not in (1, 2) or tensor.shape[0] == 0 or (tensor.ndim == 2 and not per_sample):
         allowed = "(n,), (n, batch) or a list of 1-D tensors" if per_sample else "(n,)"
-        hint = "" if per_sample or tensor.ndim != 2 else " Times of their own for each sample need batching='per_sample'."
+        hint = (
+            "" if per_sample or tensor.ndim != 2 else " Times of their own for each sample need batching='per_sample'."
+        )
         raise ValueError(f"ts must have shape {allowed} with n >= 1, but is {describe(ts)}.{hint}")
     host = tensor.detach().cpu().numpy().astype(np.float64)
     if per_sample and tensor.ndim == 1:

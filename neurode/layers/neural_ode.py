@@ -20,11 +20,13 @@ from neurode.solving import solve
 class NeuralODE(nn.Module):
     """The solution of dy/dt = field(t, y) as a layer.
 
-    Good for a block of continuous depth (y at t = 1 from y at t = 0), and for latent dynamics read at given times. Not good for
+    Good for a block of continuous depth (y at t = 1 from y at t = 0), and for latent dynamics read at given times.
+    Not good for
     stiff fields. Its state_dict is that of the field.
 
     field: f(t, y) or f(t, y, args); a module is registered, so its parameters train. The other arguments are those of
-    `neurode.solve`, fixed for every call. `forward` returns values, `solve` the whole Solution; `last_evaluations` is the
+    `neurode.solve`, fixed for every call. `forward` returns values, `solve` the whole Solution; `last_evaluations`
+    is the
     number of calls of the field in the last solve (largest over samples).
     """
 

@@ -1,4 +1,5 @@
-"""THE list of methods, by name. Tests, command line and docs are made from it; a new method is a table file and a line here."""
+"""THE list of methods, by name. Tests, command line and docs are made from it; a new method is a table file and a
+line here."""
 
 from difflib import get_close_matches
 

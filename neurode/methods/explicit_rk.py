@@ -14,7 +14,8 @@ from neurode.methods.tableau import Tableau
 
 @dataclass(frozen=True)
 class _Coefficients:
-    """The tableau as tensors. rows[i]: a[i][:i]; combine: b; error; columns[i]: what k[i] passes on, rows i+1 and up of `extended`."""
+    """The tableau as tensors. rows[i]: a[i][:i]; combine: b; error; columns[i]: what k[i] passes on, rows i+1 and up
+    of `extended`."""
 
     rows: tuple[torch.Tensor, ...]
     combine: torch.Tensor
@@ -42,7 +43,8 @@ def _coefficients(tableau: Tableau, dtype: torch.dtype, device: torch.device) ->
 
 @dataclass(frozen=True)
 class Replayed:
-    """A step made again: stages (stages, lanes, width), the recorded calls (None where a value was handed over or not needed)."""
+    """A step made again: stages (stages, lanes, width), the recorded calls (None where a value was handed over or
+    not needed)."""
 
     t: HostTime
     t_end: HostTime
@@ -107,7 +109,8 @@ class ExplicitRungeKutta(AbstractStepper):
         return StepResult(y1, stages, error, stages[-1] if tableau.fsal else None)
 
     def _traced_step(self, equation, t, t_end, y, first) -> StepResult:
-        """The same step without writing in place, so that autograd can follow it (also through t and t_end as tensors)."""
+        """The same step without writing in place, so that autograd can follow it (also through t and t_end as
+        tensors)."""
         tableau, (size, times) = self.tableau, self._traced_times(equation, t, t_end, y)
         stages: list[torch.Tensor] = []
         argument = y
@@ -134,7 +137,7 @@ class ExplicitRungeKutta(AbstractStepper):
             return _size(t, t_end, y), equation.times(self._stage_times(t, t_end))
         size, rounded = t_end - t, y.dtype
         times = [t if c == 0 else t_end if c == 1 else t + c * size for c in self.tableau.nodes]
-        column = size.to(rounded).reshape(-1, 1)
+        column = size.to(rounded) if size.ndim == 0 else size.to(rounded).unsqueeze(1)
         return column, [equation.shaped_time(time.to(rounded)) for time in times]
 
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:
@@ -178,7 +181,8 @@ class ExplicitRungeKutta(AbstractStepper):
         # arguments_bar[j]: gradient of the argument of stage j; its last row is that of the end state.
         arguments_bar = y1_bar.new_zeros(rows, *y1_bar.shape)
         arguments_bar[-1] = y1_bar
-        lanes_time = y1_bar.new_zeros(2, y1_bar.shape[0]) if time else None
+        lanes = 1 if isinstance(size, float) else y1_bar.shape[0]
+        lanes_time = y1_bar.new_zeros(2, lanes) if time else None
         first_bar = None
         for i in reversed(range(count)):
             value_bar = self._stage_bar(i, arguments_bar, stages_bar, next_bar, table, size)
@@ -196,7 +200,7 @@ class ExplicitRungeKutta(AbstractStepper):
         t_bar = t_end_bar = None
         if lanes_time is not None:
             through = torch.tensordot(table.extended, replayed.stages, dims=1)
-            size_bar = (through * arguments_bar).sum(dim=(0, 2))
+            size_bar = (through * arguments_bar).view(rows, lanes, -1).sum(dim=(0, 2))
             t_bar, t_end_bar = lanes_time[0] - size_bar, lanes_time[1] + size_bar
         return StepGradient(arguments_bar.sum(0), first_bar, t_bar, t_end_bar)
 
@@ -222,7 +226,8 @@ def _size(t: HostTime, t_end: HostTime, like: torch.Tensor) -> float | torch.Ten
 
 
 def _combination(stages: torch.Tensor, count: int, weights: torch.Tensor) -> torch.Tensor:
-    """sum_j weights[j] stages[j] over the first `count` stages, as one matrix-vector product on the stage-major buffer."""
+    """sum_j weights[j] stages[j] over the first `count` stages, as one matrix-vector product on the stage-major
+    buffer."""
     return torch.mv(stages[:count].reshape(count, -1).T, weights).view(stages.shape[1:])
 
 

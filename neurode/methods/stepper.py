@@ -14,9 +14,9 @@ StepTime = HostTime | torch.Tensor
 
 @dataclass(frozen=True)
 class StepResult:
-    """One attempted step.
+    """One attempted step; states are packed (core.state).
 
-    y1: (lanes, width). stages: (stages, lanes, width). error: (lanes, width), None without an estimate.
+    y1: like y. stages: (stages, *y.shape). error: like y, None without an estimate.
     first_next: f at the step's end where the method has it anyway (first same as last), else None.
     """
 
@@ -84,7 +84,8 @@ class AbstractStepper(ABC):
 
 @dataclass(frozen=True)
 class StepGradient:
-    """Gradients by a step's inputs: state y, the handed-over first stage, and its two times (per lane; None unless asked)."""
+    """Gradients by a step's inputs: state y, the handed-over first stage, and its two times (per lane; None unless
+    asked)."""
 
     y: torch.Tensor
     first: torch.Tensor | None

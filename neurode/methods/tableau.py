@@ -1,10 +1,10 @@
 """Butcher tableaus as data that check themselves.
 
-    c | A            k[i] = f(t + c[i] h, y + h sum_j A[i][j] k[j])
-    --+---
-      | b            y1 = y + h sum_i b[i] k[i]
-      | b_error      error = h sum_i b_error[i] k[i]     (b minus the embedded row)
-    dense[i]         y(t + theta h) = y + h sum_i (dense[i][0] theta + dense[i][1] theta^2 + ...) k[i]
+c | A            k[i] = f(t + c[i] h, y + h sum_j A[i][j] k[j])
+--+---
+  | b            y1 = y + h sum_i b[i] k[i]
+  | b_error      error = h sum_i b_error[i] k[i]     (b minus the embedded row)
+dense[i]         y(t + theta h) = y + h sum_i (dense[i][0] theta + dense[i][1] theta^2 + ...) k[i]
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,8 @@ class Tableau:
     name: as in `method="..."`. order: of the solution that is propagated. a: lower triangular rows, a[i] has i
     entries. b, c: weights and nodes. b_error: b minus the embedded weights, None without an error estimate.
     embedded_order: order of the embedded solution. dense: per stage the coefficients of theta, theta^2, ... ; dense
-    output of local error theta^order, so that it is of the method's order over the whole solve. source: where the numbers come from.
+    output of local error theta^order, so that it is of the method's order over the whole solve. source: where the
+    numbers come from.
 
     Raises ValueError when a row sum differs from its node, or when an order condition (rooted trees, Hairer, Norsett
     and Wanner 1993, II.2) of the declared orders does not hold.
@@ -48,11 +49,17 @@ class Tableau:
             raise ValueError(f"tableau {self.name!r}: a, b, c and dense must have {stages} rows each.")
         for i, (row, node) in enumerate(zip(self.a, self.c, strict=True)):
             if len(row) != i:
-                raise ValueError(f"tableau {self.name!r}: row {i} of a has {len(row)} entries, an explicit one has {i}.")
+                raise ValueError(
+                    f"tableau {self.name!r}: row {i} of a has {len(row)} entries, an explicit one has {i}."
+                )
             if not _equal(sum(row), node):
-                raise ValueError(f"tableau {self.name!r}: row {i} of a sums to {float(sum(row))}, its node c is {float(node)}.")
+                raise ValueError(
+                    f"tableau {self.name!r}: row {i} of a sums to {float(sum(row))}, its node c is {float(node)}."
+                )
             if not 0 <= node <= 1:
-                raise ValueError(f"tableau {self.name!r}: node {float(node)} lies outside [0, 1]; f would leave the interval.")
+                raise ValueError(
+                    f"tableau {self.name!r}: node {float(node)} lies outside [0, 1]; f would leave the interval."
+                )
         if (self.b_error is None) != (self.embedded_order is None):
             raise ValueError(f"tableau {self.name!r}: b_error and embedded_order go together.")
         self._check_orders()
@@ -63,32 +70,45 @@ class Tableau:
             target = Fraction(1, tree_density(tree))
             if not _equal(_dot(self.b, weights), target):
                 raise ValueError(
-                    f"tableau {self.name!r} is declared of order {self.order}, but breaks a condition of order {order}: "
+                    f"tableau {self.name!r} is declared of order {self.order}, but breaks one of order {order}: "
                     f"{float(_dot(self.b, weights))} instead of {float(target)}."
                 )
-            if self.embedded_order is not None and self.b_error is not None and order <= self.embedded_order:
-                if not _equal(_dot(self.b_error, weights), 0):
-                    raise ValueError(f"tableau {self.name!r}: b_error breaks a condition of order {order}.")
+            embedded = 0 if self.embedded_order is None else self.embedded_order
+            if self.b_error is not None and order <= embedded and not _equal(_dot(self.b_error, weights), 0):
+                raise ValueError(f"tableau {self.name!r}: b_error breaks a condition of order {order}.")
             self._check_dense(weights, order, target)
 
     def _check_dense(self, weights: list[Number], order: int, target: Fraction) -> None:
-        """sum_i dense[i](theta) weights[i] = theta^order / density, up to the order before the last; and dense(1) = b."""
+        """sum_i dense[i](theta) weights[i] = theta^order / density, up to the order before the last; and dense(1) =
+        b."""
         degree = max(len(row) for row in self.dense)
         rows = [tuple(row) + (0,) * (degree - len(row)) for row in self.dense]
         for row, weight in zip(rows, self.b, strict=True):
             if not _equal(sum(row), weight):
-                raise ValueError(f"tableau {self.name!r}: dense output at theta = 1 is {float(sum(row))}, b is {float(weight)}.")
+                raise ValueError(
+                    f"tableau {self.name!r}: dense output at theta = 1 is {float(sum(row))}, b is {float(weight)}."
+                )
         if order > max(1, self.order - 1):
             return
         for power in range(1, degree + 1):
             value = _dot([row[power - 1] for row in rows], weights)
             if not _equal(value, target if power == order else 0):
-                raise ValueError(f"tableau {self.name!r}: dense output breaks a condition of order {order} at theta^{power}.")
+                raise ValueError(
+                    f"tableau {self.name!r}: dense output breaks a condition of order {order} at theta^{power}."
+                )
 
     def _tree_weights(self, tree: tuple) -> list[Number]:
         inner = [self._tree_weights(branch) for branch in tree]
         sums = [[_dot(row, weights[: len(row)]) for row in self.a] for weights in inner]
         return [prod((branch[i] for branch in sums), start=Fraction(1)) for i in range(len(self.b))]
+
+    def __hash__(self) -> int:
+        # Hashing dozens of fractions at every step would cost as much as a call of a small field.
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.order, self.a, self.b, self.c, self.b_error, self.dense))
 
     @property
     def num_stages(self) -> int:
@@ -153,12 +173,15 @@ def trees_of_order(order: int) -> tuple[tuple, ...]:
 
 
 def trees_up_to(order: int) -> tuple[tuple, ...]:
+    """All rooted trees with at most `order` nodes."""
     return tuple(tree for n in range(1, order + 1) for tree in trees_of_order(n))
 
 
 def tree_order(tree: tuple) -> int:
+    """Number of nodes."""
     return 1 + sum(tree_order(branch) for branch in tree)
 
 
 def tree_density(tree: tuple) -> int:
+    """gamma: the order times the densities of the branches; the condition's right side is its inverse."""
     return tree_order(tree) * prod(tree_density(branch) for branch in tree)

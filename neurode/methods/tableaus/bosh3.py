@@ -1,4 +1,5 @@
-"""The 3(2) pair of Bogacki and Shampine, Appl. Math. Lett. 2 (1989) 321-325; dense output: the cubic Hermite polynomial."""
+"""The 3(2) pair of Bogacki and Shampine, Appl. Math. Lett. 2 (1989) 321-325; dense output: the cubic Hermite
+polynomial."""
 
 from fractions import Fraction as F
 

@@ -1,4 +1,5 @@
-"""The 5(4) pair of Dormand and Prince, J. Comput. Appl. Math. 6 (1980) 19-26; dense output of order four: L. F. Shampine, Math. Comp. 46 (1986) 135-150."""
+"""The 5(4) pair of Dormand and Prince, J. Comput. Appl. Math. 6 (1980) 19-26; dense output of order four: L. F.
+Shampine, Math. Comp. 46 (1986) 135-150."""
 
 from fractions import Fraction as F
 

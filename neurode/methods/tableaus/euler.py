@@ -1,4 +1,5 @@
-"""Euler's method: the residual network's h + f(h), with a step size. L. Euler, Institutionum calculi integralis I (1768)."""
+"""Euler's method: the residual network's h + f(h), with a step size. L. Euler, Institutionum calculi integralis I
+(1768)."""
 
 from neurode.methods.tableau import Tableau
 

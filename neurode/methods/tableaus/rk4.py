@@ -1,4 +1,5 @@
-"""The classical method of order four. W. Kutta, Z. Math. Phys. 46 (1901) 435-453; dense output without a further stage: M. Zennaro, Math. Comp. 46 (1986) 119-133."""
+"""The classical method of order four. W. Kutta, Z. Math. Phys. 46 (1901) 435-453; dense output without a further
+stage: M. Zennaro, Math. Comp. 46 (1986) 119-133."""
 
 from fractions import Fraction as F
 
