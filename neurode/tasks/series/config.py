@@ -37,10 +37,10 @@ class SeriesConfig(BaseModel):
         description="Length of the windows one long series is cut into. Chosen from the data when not given",
         json_schema_extra=DATA,
     )
-    origin: Literal["auto", "start", "calendar"] = Field(
+    periods: tuple[float | str, ...] | Literal["auto"] = Field(
         "auto",
-        description="Zero of model time: each series' own start, or one date for all (for seasons). auto: "
-        "calendar for one long series with dates, start otherwise",
+        description="Periods of the calendar whose phase the model knows, such as 1y,7d,24h; an empty list for none. "
+        "auto: the year, week and day that one long dated series holds often enough, none for many series",
         json_schema_extra=DATA,
     )
     transforms: dict[str, Literal["none", "log", "auto"]] | Literal["auto", "none"] = Field(
@@ -112,8 +112,8 @@ class SeriesConfig(BaseModel):
         0, ge=0, description="Seed of the split, the weights, the noise and the batches", json_schema_extra=TRAINING
     )
     device: str = Field("auto", description="auto, cpu, cuda or mps", json_schema_extra=TRAINING)
-    precision: Literal["32", "64", "bf16-mixed"] = Field(
-        "32", description="Numbers of training: 32 or 64 bit, or bf16-mixed", json_schema_extra=TRAINING
+    precision: Literal["float32", "float64", "bfloat16-mixed"] = Field(
+        "float32", description="Numbers of training", json_schema_extra=TRAINING
     )
     processes: int = Field(
         1, ge=1, description="Processes that share the training on this machine", json_schema_extra=TRAINING
@@ -131,11 +131,6 @@ class SeriesConfig(BaseModel):
             except ValueError:
                 return value
         return value
-
-    @field_validator("precision", mode="before")
-    @classmethod
-    def _precision_as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int) else value
 
     @model_validator(mode="after")
     def _some_series_train(self) -> "SeriesConfig":

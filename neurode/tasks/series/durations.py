@@ -4,7 +4,15 @@ import re
 
 from neurode.core.errors import DataError
 
-_HOURS = {"seconds": 1 / 3600, "minutes": 1 / 60, "hours": 1.0, "days": 24.0, "weeks": 168.0, "years": 365.25 * 24}
+_HOURS = {
+    "seconds": 1 / 3600,
+    "minutes": 1 / 60,
+    "hours": 1.0,
+    "days": 24.0,
+    "weeks": 168.0,
+    "months": 730.5,
+    "years": 365.25 * 24,
+}
 _NAMES = {
     **{name: name for name in _HOURS},
     **{name[:-1]: name for name in _HOURS},
@@ -43,3 +51,15 @@ def duration(length: float | str, time_unit: str, name: str) -> float:
             f"{name}={length!r} has a unit, but this table's times are plain numbers. Write the number alone"
         )
     return number * _HOURS[_NAMES[unit]] / _HOURS[time_unit]
+
+
+def period_lengths(time_unit: str, spacing: float, span: float) -> tuple[float, ...]:
+    """The year, week and day, in `time_unit`, of which a series spanning `span` holds at least two, with six rows in
+    each.
+
+    () for plain numbers, which have no calendar.
+    """
+    if time_unit not in _HOURS:
+        return ()
+    lengths = (length / _HOURS[time_unit] for length in (_HOURS["years"], _HOURS["weeks"], _HOURS["days"]))
+    return tuple(length for length in lengths if span >= 2 * length and length >= 6 * spacing)

@@ -60,7 +60,7 @@ class ModelFolder:
             _put_in_place(work, folder)
         except OSError as error:
             raise DataError(
-                f"the model cannot be written here: {error.strerror or error}. Free some space or choose another folder",
+                f"the model cannot be written here: {error.strerror or error}. Free some space, or choose another",
                 file=folder,
             ) from error
         finally:

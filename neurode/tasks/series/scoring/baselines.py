@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurode.tasks.series.gap_buckets import GapBuckets
-from neurode.tasks.series.metrics import feature_means
-from neurode.tasks.series.problem import Problem, last_not_after
 from neurode.tasks.series.results import FORECAST, LAST_VALUE, LINEAR, MEAN
+from neurode.tasks.series.scoring.gap_buckets import GapBuckets
+from neurode.tasks.series.scoring.metrics import feature_means
+from neurode.tasks.series.scoring.problem import Problem, last_not_after
 
 BASELINES = (LAST_VALUE, LINEAR, MEAN)
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurode.tasks.series.gap_buckets import GapBuckets
-from neurode.tasks.series.metrics import normal_quantile
+from neurode.tasks.series.scoring.gap_buckets import GapBuckets
+from neurode.tasks.series.scoring.metrics import normal_quantile
 
 LEVELS = np.concatenate([np.arange(1, 20) / 20, [0.98, 0.99, 0.995]])
 """Levels at which factors are stored; between them they are interpolated in the factor, so that they grow with the

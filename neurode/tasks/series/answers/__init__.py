@@ -1,0 +1,1 @@
+"""A trained model used: series filled, forecast, made."""

@@ -1,0 +1,62 @@
+"""Made series, drawn from the density of the training codes, as a table in the user's own columns."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from neurode.tasks.series.durations import duration
+from neurode.tasks.series.fitted import Fitted
+
+
+def sample_values(fitted: Fitted, n: int, times: np.ndarray, seed: int) -> np.ndarray:
+    """(n, times, features) made values in the user's units; times since the start, in time units."""
+    network, scaling = fitted.network, fitted.scaling
+    parameter = next(network.parameters())
+    tau = torch.as_tensor(times / scaling.time_scale, dtype=parameter.dtype, device=parameter.device)
+    offset = (fitted.sample_start - scaling.calendar_zero) / scaling.time_scale
+    made = network.sample(n, tau, seed=seed, offset=offset)
+    return scaling.values_to_user(made.double().cpu().numpy())
+
+
+def sample(fitted: Fitted, n: int, times: Sequence[float | str] | None, seed: int) -> pd.DataFrame:
+    """`n` made series at `times` since their start: numbers in the table's time unit, or texts such as 24h.
+
+    The id columns hold 1, 2, ... ("sample 1" where ids are texts); times begin where training series typically begin.
+    ValueError for n below 1 or for negative times.
+    """
+    if n < 1:
+        raise ValueError(f"n={n} must be at least 1: the number of series to make.")
+    since = fitted.sample_times if times is None else _since_start(fitted, times)
+    schema = fitted.schema
+    values = sample_values(fitted, n, since, seed)
+    number = np.repeat(np.arange(1, n + 1), len(since))
+    columns = {}
+    for name, dtype in zip(schema.id, schema.id_dtypes, strict=True):
+        columns[name] = number if dtype != "str" else np.array([f"sample {k}" for k in number], dtype=object)
+    if not schema.id:
+        columns["sample"] = number
+    columns |= schema.write_time(np.tile(fitted.sample_start + since, n))
+    if schema.layout != "long":
+        columns |= {name: values[:, :, f].reshape(-1) for f, name in enumerate(schema.features)}
+        return pd.DataFrame(columns)
+    assert schema.variable is not None
+    assert schema.value is not None
+    features = len(schema.features)
+    frame = pd.DataFrame(columns)
+    frame = frame.loc[frame.index.repeat(features)].reset_index(drop=True)
+    frame[schema.variable] = np.tile(np.array(schema.features, dtype=object), n * len(since))
+    frame[schema.value] = values.reshape(-1)
+    return frame
+
+
+def _since_start(fitted: Fitted, times: Sequence[float | str]) -> np.ndarray:
+    lengths = [
+        float(one) if isinstance(one, (int, float)) else duration(one, fitted.time_unit, "times")
+        for one in (times.tolist() if isinstance(times, np.ndarray) else times)
+    ]
+    since = np.unique(np.asarray(lengths, dtype=np.float64))
+    if not len(since) or not np.isfinite(since).all() or since[0] < 0:
+        raise ValueError("times of made series count from their start: give finite numbers of at least 0.")
+    return since

@@ -1,0 +1,1 @@
+"""What a report shows of a trained series model, computed as plain data."""

@@ -1,0 +1,108 @@
+"""From a table's series to the pieces a model works on: whole series, or windows of them, in four disjoint sets."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from neurode.core.errors import DataError
+from neurode.data.series import Series
+from neurode.data.windows import cut_windows
+from neurode.tasks.series.splits import Split, split_by_key, split_by_time, time_borders
+
+_OVERLAP = 4
+"""Training windows start a quarter of their length apart: the model meets every row at several places of a window."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """Which series a model has seen in training, stopping or calibration, so that figures never come from them.
+
+    fingerprints: of those series (key, first time and first values). border: for one long series, the time from which
+    on it is unused; None for many series.
+    """
+
+    fingerprints: frozenset[str]
+    border: float | None = None
+
+    def unused(self, series: Sequence[Series]) -> list[Series]:
+        """Those of `series`, or the part of the one long series, that the model has not used."""
+        fresh = []
+        for one in series:
+            if fingerprint(one) not in self.fingerprints:
+                fresh.append(one)
+            elif self.border is not None:
+                rest = one.select(one.times >= self.border)
+                if rest.num_observations > 1:
+                    fresh.append(rest)
+        return fresh
+
+    def to_json(self) -> dict:
+        return {"fingerprints": sorted(self.fingerprints), "border": self.border}
+
+    @classmethod
+    def from_json(cls, plain: dict) -> "Used":
+        return cls(frozenset(plain["fingerprints"]), plain["border"])
+
+
+def fingerprint(series: Series) -> str:
+    """Twelve hexadecimal digits that name a series by its key, its first time and its first values."""
+    text = repr((tuple(str(part) for part in series.key), series.times[:1].tolist(), series.values[:1].tolist()))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def observed_rows(series: Sequence[Series]) -> list[Series]:
+    """The series without rows that hold nothing, and without series that hold nothing."""
+    kept = [one if one.observed.any(axis=1).all() else one.keep(one.observed) for one in series]
+    return [one for one in kept if one.num_times]
+
+
+def cut(series: Sequence[Series], window: float | None, *, overlap: int = 1) -> list[Series]:
+    """Windows of length `window` that start 1 / overlap of it apart; a series no longer than that stays whole."""
+    if window is None:
+        return list(series)
+    pieces = []
+    for one in series:
+        if one.span <= window:
+            pieces.append(one)
+        else:
+            pieces += cut_windows(one, length=window, stride=window / overlap)
+    return [piece for piece in pieces if piece.num_observations]
+
+
+def split_pieces(
+    series: Sequence[Series], shares: tuple[float, float, float], seed: int, window: float | None
+) -> tuple[Split[Series], Used]:
+    """Four sets of pieces, and the memory of what was used.
+
+    Several series are split by key, then cut; one series is cut and split by time. Only training windows overlap.
+    """
+    if len(series) == 1:
+        if window is None:
+            raise DataError("a single series is cut into windows. Pass window=, shorter than a tenth of the series")
+        return _split_one(series[0], shares, window)
+    whole = split_by_key(series, shares, seed)
+    used = [*whole.train, *whole.validation, *whole.calibration]
+    parts = Split(
+        train=tuple(cut(whole.train, window, overlap=_OVERLAP)),
+        validation=tuple(cut(whole.validation, window)),
+        calibration=tuple(cut(whole.calibration, window)),
+        test=tuple(cut(whole.test, window)),
+    )
+    return parts, Used(frozenset(fingerprint(one) for one in used))
+
+
+def _split_one(one: Series, shares: tuple[float, float, float], window: float) -> tuple[Split[Series], Used]:
+    borders = time_borders(one, shares)
+    edges = [-np.inf, *borders, np.inf]
+    parts = [one.select((one.times >= low) & (one.times < high)) for low, high in pairwise(edges)]
+    # Each part is cut on its own, from its own beginning, so that no window is lost to a border.
+    windows = [
+        piece
+        for number, part in enumerate(parts)
+        for piece in cut([part], window, overlap=_OVERLAP if number == 0 else 2)
+    ]
+    named = [Series((*one.key, number), piece.times, piece.values) for number, piece in enumerate(windows)]
+    return split_by_time(named, borders), Used(frozenset({fingerprint(one)}), float(borders[-1]))

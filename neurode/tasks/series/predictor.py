@@ -1,0 +1,179 @@
+"""From contexts and asked cells to predictions in the user's units: the model, its scaling and its calibration
+together.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from neurode.data.batch import Batch, collate
+from neurode.data.scaling import Scaling
+from neurode.data.series import Series
+from neurode.models.ode_vae import ODEVAE
+from neurode.tasks.series.scoring.calibration import Asked, Calibration
+from neurode.tasks.series.scoring.problem import Problem
+from neurode.tasks.series.splits import key_hash
+
+_BATCH_CELLS = 400_000
+"""Asked times x features x draws in one batch stay near this number, so that memory does not grow with the table."""
+
+# Gauss-Hermite nodes and weights for the mean of a transformed normal variable.
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+
+
+def series_number(key: tuple) -> int:
+    """A stable number of a series, which keys its noise: the same in any table and any batch."""
+    return int(key_hash(key, 0) * 2**40)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions of a problem's asked cells. mean, std: (cells,) in model units, before calibration.
+
+    `point`, `interval` and `quantiles` are in the user's units.
+    """
+
+    problem: Problem
+    mean: np.ndarray
+    std: np.ndarray
+    scaling: Scaling
+    calibration: Calibration
+
+    @cached_property
+    def asked(self) -> Asked:
+        return Asked(self.problem.asked.feature, self.problem.gap, self.problem.lead)
+
+    def point(self) -> np.ndarray:
+        """The mean in the user's units, (cells,). For a log feature that is the mean, not the median, of the skewed
+        prediction.
+        """
+        feature = self.problem.asked.feature
+        skewed = np.array([transform != "none" for transform in self.scaling.transforms])[feature]
+        width = self.std * self.calibration.factor(self.asked, 0.5) / 0.6745
+        nodes = self.mean[:, None] + np.where(skewed, width, 0.0)[:, None] * _NODES
+        return cells_to_user(self.scaling, nodes, feature) @ _WEIGHTS
+
+    def interval(self, coverage: float) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends of central intervals that hold a share `coverage` of truths, each (cells,)."""
+        half = self.std * self.calibration.factor(self.asked, coverage)
+        ends = np.stack([self.mean - half, self.mean + half], axis=1)
+        lo, hi = cells_to_user(self.scaling, ends, self.problem.asked.feature).T
+        return lo, hi
+
+    def quantiles(self, levels: np.ndarray) -> np.ndarray:
+        """Quantiles at `levels` (K,), each strictly between 0 and 1: (cells, K)."""
+        factor = self.calibration.factor(self.asked, np.abs(2 * levels - 1))
+        values = self.mean[:, None] + np.sign(levels - 0.5) * factor * self.std[:, None]
+        return cells_to_user(self.scaling, values, self.problem.asked.feature)
+
+    def ratio(self) -> np.ndarray:
+        """|truth - mean| / std in model units: what calibration is fitted to."""
+        truth = cells_to_model(self.scaling, self.problem.asked.value[:, None], self.problem.asked.feature)[:, 0]
+        return np.abs(truth - self.mean) / self.std
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Puts problems to a trained model, batch by batch, and returns flat predictions.
+
+    seed keys the draws of codes; predictions are the same whichever series share a batch.
+    """
+
+    model: ODEVAE
+    scaling: Scaling
+    calibration: Calibration
+    num_samples: int = 16
+    seed: int = 0
+
+    def predict(self, problem: Problem) -> Predicted:
+        """Mean and standard deviation of every asked cell of `problem`."""
+        asked = problem.asked
+        widths = np.array([target.num_times for target in problem.targets])
+        first = np.cumsum(widths) - widths
+        rows = first[asked.series] + asked.row if len(asked) else np.zeros(0, dtype=np.int64)
+        mean, std = np.empty(len(asked)), np.empty(len(asked))
+        # Cells are sorted by entry; dense results are picked apart batch by batch, so they are never all in memory.
+        for entries, dense_mean, dense_std in self._dense(problem.contexts, [one.times for one in problem.targets]):
+            place = np.full(len(problem), -1)
+            place[entries] = np.arange(len(entries))
+            cells = np.flatnonzero(place[asked.series] >= 0)
+            at = (place[asked.series[cells]], rows[cells] - first[asked.series[cells]], asked.feature[cells])
+            mean[cells], std[cells] = dense_mean[at], dense_std[at]
+        return Predicted(problem, mean, std, self.scaling, self.calibration)
+
+    def calibrated(self, problems: Sequence[Problem]) -> "Predictor":
+        """The same predictor with intervals calibrated on `problems`."""
+        predicted = [self.predict(problem) for problem in problems]
+        features = len(self.scaling.features)
+        calibration = Calibration.fit([one.asked for one in predicted], [one.ratio() for one in predicted], features)
+        return replace(self, calibration=calibration)
+
+    def _dense(
+        self, contexts: Sequence[Series], queries: Sequence[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Entries, and their means and standard deviations (entries, times, features), batch by batch."""
+        for entries in self._batches(contexts, queries):
+            batch, times = self.collate([contexts[i] for i in entries], [queries[i] for i in entries])
+            with torch.no_grad():
+                prediction = self.model.predict(batch, times, num_samples=self.num_samples, seed=self.seed)
+            yield entries, prediction.mean.double().cpu().numpy(), prediction.std.double().cpu().numpy()
+
+    def _batches(self, contexts: Sequence[Series], queries: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Entries of similar length together, as many as memory allows."""
+        rows = np.array([max(len(times), one.num_times, 1) for one, times in zip(contexts, queries, strict=True)])
+        order = np.argsort(rows, kind="stable")[::-1]
+        cost = rows * len(self.scaling.features) * self.num_samples
+        found, start = [], 0
+        while start < len(order):
+            size = max(1, int(_BATCH_CELLS // cost[order[start]]))
+            found.append(order[start : start + size])
+            start += size
+        return found
+
+    def collate(self, contexts: Sequence[Series], queries: Sequence[np.ndarray]) -> tuple[Batch, torch.Tensor]:
+        """A batch of contexts and the asked times (B, Q), in model units, on the model's device and of its dtype."""
+        parameter = next(self.model.parameters())
+        starts = [self.start(one, times) for one, times in zip(contexts, queries, strict=True)]
+        scaled = [self.scaling.to_model(one, start) for one, start in zip(contexts, starts, strict=True)]
+        batch = collate(scaled, index=[series_number(one.key) for one in contexts])
+        width = max(1, max(len(times) for times in queries))
+        padded = np.zeros((len(queries), width))
+        for row, (times, start) in enumerate(zip(queries, starts, strict=True)):
+            if len(times):
+                padded[row, : len(times)] = self.scaling.times_to_model(times, start)
+                padded[row, len(times) :] = padded[row, len(times) - 1]
+        return batch.to(parameter.device, parameter.dtype), torch.as_tensor(
+            padded, dtype=parameter.dtype, device=parameter.device
+        )
+
+    def start(self, context: Series, times: np.ndarray) -> float:
+        """The user's time that is 0 in model time: where the context begins, or the first asked time before that."""
+        if self.scaling.origin == "calendar":
+            return self.scaling.calendar_zero
+        firsts = [float(part[0]) for part in (context.times, times) if len(part)]
+        return min(firsts, default=0.0)
+
+
+def cells_to_user(scaling: Scaling, values: np.ndarray, feature: np.ndarray) -> np.ndarray:
+    """values (cells, K) of the cells' features, from model units to the user's."""
+    return _by_feature(scaling.values_to_user, values, feature, len(scaling.features))
+
+
+def cells_to_model(scaling: Scaling, values: np.ndarray, feature: np.ndarray) -> np.ndarray:
+    """values (cells, K) of the cells' features, from the user's units to the model's."""
+    return _by_feature(scaling.values_to_model, values, feature, len(scaling.features))
+
+
+def _by_feature(convert, values: np.ndarray, feature: np.ndarray, features: int) -> np.ndarray:
+    """Apply a map that wants features on the last axis: cells are put in one column per feature, and taken back."""
+    order = np.argsort(feature, kind="stable")
+    counts = np.bincount(feature, minlength=features)
+    place = np.empty(len(feature), dtype=np.int64)
+    place[order] = np.arange(len(feature)) - np.repeat(np.cumsum(counts) - counts, counts)
+    table = np.full((int(counts.max(initial=0)), values.shape[1], features), np.nan)
+    table[place, :, feature] = values
+    return convert(table)[place, :, feature]

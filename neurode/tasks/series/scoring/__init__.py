@@ -1,0 +1,1 @@
+"""Problems put to the model and to baselines, and how well they were solved."""
