@@ -1,7 +1,8 @@
-"""Batches of series: padded tensors with masks and lengths, every series on its own times. Needs torch and numpy only."""
+"""Batches of series: padded tensors with masks and lengths, every series on its own times."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -106,14 +107,15 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield one epoch of batches; in a group of processes each `rank` of `world` gets its share of every batch.
 
-    The series that form the k-th batch of an epoch depend on (seed, epoch) alone, not on `world`. Sizes of batches differ by
-    one at most, so no batch is nearly empty. With shuffle, series of similar length meet, which saves padding; without,
-    the given order is kept. index: stable numbers of the series; default their places in the list.
+    The series that form the k-th batch of an epoch depend on (seed, epoch) alone, not on `world`. Sizes of batches
+    differ by one at most, so no batch is nearly empty. With shuffle, series of similar length meet, which saves
+    padding; without, the given order is kept. index: stable numbers of the series; default their places in the list.
     Raises ValueError where a batch would hold fewer series than there are processes.
     """
     if batch_size < 1 or not 0 <= rank < world:
         raise ValueError(
-            f"batch_size must be at least 1 and rank in [0, world); got batch_size={batch_size}, rank={rank}, world={world}."
+            f"batch_size must be at least 1 and rank in [0, world); got batch_size={batch_size}, rank={rank}, "
+            f"world={world}."
         )
     if not len(series):
         return
@@ -143,5 +145,5 @@ def _members(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, shuffl
         chunk = order[edges[first] : edges[last]]
         chunk = chunk[np.argsort(lengths[chunk], kind="stable")]
         cuts = edges[first : last + 1] - edges[first]
-        groups += [chunk[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        groups += [chunk[a:b] for a, b in pairwise(cuts)]
     return [groups[i] for i in rng.permutation(count)]

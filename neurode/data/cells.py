@@ -76,7 +76,7 @@ def coerced(column: Any) -> np.ndarray:
 
 
 def numeric_share(column: Any, values: np.ndarray) -> float:
-    """Which part of the cells that are not blank are numbers, `values` being the coerced column; 0.0 where all are blank."""
+    """Which part of the cells that are not blank are numbers (0.0 where all are blank); values: the coerced column."""
     if not is_text(column):
         return 1.0 if column.dtype.kind in "iufb" else 0.0
     missing = np.flatnonzero(np.isnan(values))

@@ -20,7 +20,7 @@ _TWO_WAYS = re.compile(r"(\d{1,2})([/.\-])(\d{1,2})\2(\d{4})")
 
 @dataclass(frozen=True)
 class DateFormat:
-    """A strftime pattern and the zone written behind it: None, "Z" or an offset such as "+02:00" (texts are then in it).
+    """A strftime pattern, and the zone that is written behind it: None, "Z" or an offset such as "+02:00".
 
     A column in which offsets differ has the zone "mixed": it is read to UTC and written back with Z.
     """
@@ -115,7 +115,7 @@ def _find_compact(sample: Any, text: Any) -> DateFormat | None:
 
 
 def _candidates(body: Any, text: Any, name: str) -> list[str]:
-    longest = max(body, key=len)
+    longest = max((str(one) for one in body), key=len)
     if re.match(r"\d{4}-\d{1,2}", longest):
         sep = "T" if "T" in longest else " "
         if re.fullmatch(r"\d{4}-\d\d", longest):
@@ -139,8 +139,8 @@ def _two_ways(body: Any, text: Any, name: str) -> list[str]:
     day_first, month_first = (first > 12).mean(), (second > 12).mean()
     if mark != "." and day_first == month_first == 0:
         raise CellError(
-            f"dates such as {text.iloc[found.index[0]]!r} can be read in two ways, day or month first, and no row tells "
-            "which. Write them as 2024-03-29.",
+            f"dates such as {text.iloc[found.index[0]]!r} can be read in two ways, day or month first, and no "
+            "row tells which. Write them as 2024-03-29.",
             int(found.index[0]),
             name,
         )
@@ -195,8 +195,8 @@ def _unreadable(text: Any, position: int, name: str, written: DateFormat) -> Cel
         return CellError("the time is blank. Fill it in, or delete the row.", position, name)
     example = next((one for one in text if one and one != shown), "2024-03-29")
     return CellError(
-        f"{shown!r} is no date that can be read in the form of the other rows (such as {example}). Correct it, or delete "
-        "the row.",
+        f"{shown!r} is no date that can be read in the form of the other rows (such as {example}). Correct it, or "
+        "delete the row.",
         position,
         name,
     )
@@ -236,8 +236,8 @@ def microseconds_from_parts(parts: Mapping[str, np.ndarray], names: Sequence[str
         position = int(np.flatnonzero(late)[0])
         role = "yearday" if "yearday" in parts else "day"
         raise CellError(
-            f"the {role} {day[position]:g} does not exist in that {'year' if role == 'yearday' else 'month'}. Correct it, or "
-            "delete the row.",
+            f"the {role} {day[position]:g} does not exist in that {'year' if role == 'yearday' else 'month'}. Correct "
+            "it, or delete the row.",
             position,
             names[list(parts).index(role)],
         )

@@ -75,8 +75,8 @@ class Source:
 def read_source(source: Any) -> Source:
     """Read a path (.csv, .csv.gz, .tsv, .txt, .parquet) or take a DataFrame, without any judgement about its columns.
 
-    Raises DataError, with the remedy, for a file that is missing, empty, damaged, not UTF-8 text, or no table; TypeError for
-    a source of another kind.
+    Raises DataError, with the remedy, for a file that is missing, empty, damaged, not UTF-8 text, or no table;
+    TypeError for a source of another kind.
     """
     pd = require("pandas", extra="tools")
     if not isinstance(source, (str, Path)):
@@ -264,8 +264,9 @@ def _ragged(path: Path, content: bytes, delimiter: str, width: int, reason: str)
         for line, cells in _records(content, delimiter):
             if len(cells) > width and any(cell.strip() for cell in cells[width:]):
                 return DataError(
-                    f"the line has {len(cells)} cells, the header names {width} columns. A text that holds the delimiter "
-                    f"{delimiter!r} must stand in quotation marks; a number must not be written with a decimal comma.",
+                    f"the line has {len(cells)} cells, the header names {width} columns. A text that holds the "
+                    f"delimiter {delimiter!r} must stand in quotation marks; decimals are written "
+                    "with a point.",
                     file=path,
                     row=line,
                 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class Scaling:
 
     features: names. transforms: "none" or "log" per feature; a log is log(x + offset). means, stds: of the transformed
     values, after far-out values were pulled in. floors: the smallest x + offset that the log is taken of.
-    nonnegative: whether the training values were never below 0; values handed back are then not either.
+    nonnegative: whether the training values were never below 0; behind a log, values handed back are then not either.
     time_scale: user's time units per unit of model time. origin: "start", each series' own first time is 0; "calendar",
     `calendar_zero` is 0 for all. Every map is monotone, so quantiles may be mapped like values.
     """
@@ -48,8 +49,8 @@ class Scaling:
         transforms: None leaves all values as they are; a mapping {feature: "none" | "log"}; "auto" takes the log where
         all values are positive (a few zeros allowed) and the log removes the skew.
         A series of typical length (95th percentile) spans 1 in model time. A feature with one value or none gets
-        a positive std all the same. Raises ValueError for an unknown transform, feature or origin, for no series, and for a log of
-        negative values.
+        a positive std all the same. Raises ValueError for an unknown transform, feature or origin, for no series, and
+        for a log of negative values.
         """
         if not series:
             raise ValueError("a scaling is learned from series; got none.")
@@ -120,7 +121,8 @@ class Scaling:
     @classmethod
     def from_json(cls, plain: Mapping) -> "Scaling":
         """The scaling that `to_json` wrote."""
-        return cls(**{name: tuple(part) if isinstance(part, list) else part for name, part in plain.items()})
+        parts: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in plain.items()}
+        return cls(**parts)
 
 
 def _wanted(features: tuple[str, ...], transforms: Mapping[str, str] | str | None) -> dict[str, str]:

@@ -17,11 +17,11 @@ LAYOUTS = ("long", "wide", "single")
 class Schema:
     """The form of a table, stored with the model.
 
-    layout: "long" (id, time, variable, value), "wide" (id, time, one column per feature) or "single" (time and columns of
-    one series). id: id columns, () where there is one series. when: how time is written (see TimeForm). features: names, in
-    the order of `Series.values`. variable, value: their columns in a long table. left_out: {column or variable: reason}.
-    id_dtypes: "int64", "float64" or "str" per id column. unknown: codes that stand for nothing observed.
-    limits: {feature: (low, high)}; readings outside were judged impossible and made blank.
+    layout: "long" (id, time, variable, value), "wide" (id, time, one column per feature) or "single" (time and columns
+    of one series). id: id columns, () where there is one series. when: how time is written (see TimeForm). features:
+    names, in the order of `Series.values`. variable, value: their columns in a long table. left_out: {column or
+    variable: reason}. id_dtypes: "int64", "float64" or "str" per id column. unknown: codes that stand for nothing
+    observed. limits: {feature: (low, high)}; readings outside were judged impossible and made blank.
     """
 
     layout: str
@@ -65,7 +65,8 @@ class Schema:
     def parse_time(self, values: Any) -> np.ndarray:
         """Times that a user gives (text, numbers, dates; one or many) to (n,) float64 in `time_unit`.
 
-        Calendar times may be written like the table's own or as 2024-09-01T06:00. Raises DataError where one cannot be read.
+        Calendar times may be written like the table's own or as 2024-09-01T06:00. Raises DataError where one cannot be
+        read.
         """
         try:
             return self.when.parse(values)
@@ -107,8 +108,8 @@ class Schema:
             return cls(**parts, when=when)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
-                f"the stored form of the table cannot be understood ({error}). It was written by another version, or damaged: "
-                "train the model again, or update neurode."
+                f"the stored form of the table cannot be understood ({error}). It was written by another version, or "
+                "damaged: train the model again, or update neurode."
             ) from None
 
 

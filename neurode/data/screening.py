@@ -1,6 +1,7 @@
-"""Readings that are no observations: codes for unknown, impossible numbers, and features that never change in a series."""
+"""Readings that are no observations: codes for unknown, impossible numbers, features that never change in a series."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,7 +16,8 @@ def far_out_limits(x: np.ndarray) -> tuple[float, float] | None:
     """(low, high) beyond which a reading counts as impossible; None where nothing lies beyond.
 
     Beyond means 20 interquartile ranges outside the quartiles, both of the values and, where they are positive, of
-    their logarithms: a long tail is no error, a slipped decimal point is. Features with few distinct values are not judged.
+    their logarithms: a long tail is no error, a slipped decimal point is. Features with few distinct values are not
+    judged.
     """
     if len(x) < _FEWEST:
         return None
@@ -38,7 +40,7 @@ def split_by_feature(variables: np.ndarray, values: np.ndarray, num_features: in
     rows = np.flatnonzero((variables >= 0) & ~np.isnan(values))
     rows = rows[np.argsort(variables[rows], kind="stable")]
     edges = np.searchsorted(variables[rows], np.arange(num_features + 1))
-    return [values[rows[a:b]] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [values[rows[a:b]] for a, b in pairwise(edges)]
 
 
 def limit_arrays(features: Sequence[str], limits: Mapping[str, tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +50,7 @@ def limit_arrays(features: Sequence[str], limits: Mapping[str, tuple[float, floa
 
 
 def suspected_codes(columns: Sequence[np.ndarray], features: Sequence[str]) -> dict[float, list[str]]:
-    """Codes such as -1 or -999 that look like "unknown": the only negative value of a feature, and met several times."""
+    """Codes that look like "unknown", such as -1 or -999: the only negative value of a feature, met several times."""
     found: dict[float, list[str]] = {}
     for x, name in zip(columns, features, strict=True):
         negative = x[x < 0]
@@ -71,7 +73,7 @@ def static_features(grouped: Grouped, features: Sequence[str], *, long: bool) ->
         return []
     counts = np.add.reduceat(seen.astype(np.int64), starts, axis=0)
     low, high = (f.reduceat(grouped.values, starts, axis=0) for f in (np.fmin, np.fmax))
-    varies = (low < high).any(axis=0)
+    varies = np.any(low < high, axis=0)
     again = (counts > 1).sum(axis=0) >= _STATIC_SERIES
     if long:
         lengths = np.diff(np.append(starts, len(grouped.codes)))

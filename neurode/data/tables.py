@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +22,10 @@ from neurode.data.times import UNITS, TimeForm, find_time_form, unit_for_gap
 class Table:
     """A table that was read.
 
-    series: those with at least one observation, in order of first appearance. schema: its form. notes: sentences about what
-    was guessed, merged or left out. frame: pandas DataFrame of the used columns, all rows in the order of the file, times
-    as they were written. name: of the file, for titles. frame_series: (rows,) place in `series` of each row, -1 where its
-    series has no observation. frame_times: (rows,) float64 times of the rows, in schema.time_unit.
+    series: those with at least one observation, in order of first appearance. schema: its form. notes: sentences about
+    what was guessed, merged or left out. frame: pandas DataFrame of the used columns, all rows in the order of the
+    file, times as they were written. name: of the file, for titles. frame_series: (rows,) place in `series` of each
+    row, -1 where its series has no observation. frame_times: (rows,) float64 times of the rows, in schema.time_unit.
     """
 
     series: tuple[Series, ...]
@@ -94,14 +93,15 @@ def read_table(
 ) -> Table:
     """Read a table of series: long (id, time, variable, value), wide (id, time, features), or one single series.
 
-    Good for irregular times, blanks, dates, several id or time columns; not good for text or categories, which are left out.
+    Good for irregular times, blanks, dates, several id or time columns; not good for text or categories, which are left
+    out.
 
     source: a path (.csv, .csv.gz, .tsv, .txt, .parquet) or a pandas DataFrame. id, time: column, or list of columns; a
     column may be in both. variable, value: the two columns of a long table. values: the features to use (columns, or
     variables of a long table). What is not named is guessed, and `notes` says so. schema: read the table as this one
     says (the columns of another table, then, are not to be named). strict: refuse rows that share their series and time
-    instead of merging them. unknown: numbers that stand for nothing observed, such as -1. outliers: "blank" makes readings beyond
-    20 interquartile ranges blank, "keep" keeps them.
+    instead of merging them. unknown: numbers that stand for nothing observed, such as -1. outliers: "blank" makes
+    readings beyond 20 interquartile ranges blank, "keep" keeps them.
     Raises DataError, naming file, line and column where there is one, for whatever cannot be used; ValueError for
     arguments that contradict each other.
     """
@@ -150,9 +150,9 @@ def _read_new(
     notes += _said_left_out(left_out) + _said_rows(grouped, found.layout == "long")
     table = _table(raw, schema, keys, times, grouped, notes)
     if table.num_observations < 2:
+        count = "one observation" if table.num_observations else "no observation"
         raise DataError(
-            f"the table holds {table.num_observations or 'no'} observation{'s' if not table.num_observations else ''} that "
-            "can be used; at least two are needed. Check the columns, blanks and codes.",
+            f"the table holds {count} that can be used; at least two are needed. Check columns, blanks and codes.",
             file=raw.where,
         )
     return table
@@ -174,7 +174,7 @@ def _read_known(raw: Source, schema: Schema, strict: bool, unknown: tuple, outli
         present = [name for name in schema.features if name in raw.frame.columns]
         cells = _wide_cells(raw, tuple(present))
         others = [c for c in raw.frame.columns if c not in {*needed, *schema.features, *schema.left_out}]
-        left_out |= {name: "unknown to the model" for name in others}
+        left_out |= dict.fromkeys(others, "unknown to the model")
         matrix = np.full((len(raw.frame), len(schema.features)), np.nan)
         matrix[:, [schema.features.index(name) for name in present]] = cells.values
         cells = _Cells(schema.features, matrix)
@@ -284,14 +284,14 @@ def _check_merged(raw: Source, found: Layout, grouped: Grouped, strict: bool, nu
     same = "series, time and variable" if found.layout == "long" else "series and time"
     if strict:
         raise CellError(
-            f"the row shares its {same} with a row before it, and strict reading refuses that. Delete one, or read without "
-            "strict to merge them by their mean.",
+            f"the row shares its {same} with a row before it, and strict reading refuses that. Delete one, or read "
+            "without strict to merge them by their mean.",
             grouped.first_merged,
         )
     if not found.id and num_rows >= 10 and grouped.num_merged > 0.3 * num_rows:
         raise DataError(
-            f"{grouped.num_merged:,} of {num_rows:,} rows share their time with another row, so the table seems to hold "
-            f"several series. Name the columns that tell them apart with id. Columns: {_listed(raw.frame.columns)}.",
+            f"{grouped.num_merged:,} of {num_rows:,} rows share their time with another row, so the table seems "
+            f"to hold several series. Name the columns that tell them apart with id. Columns: {_listed(raw.frame.columns)}.",
             file=raw.where,
         )
 
@@ -314,7 +314,8 @@ def _used(raw: Source, schema: Schema, keys: Keys) -> Any:
         plain = schema.when.form in ("number", "parts", "compact") and raw.share(name) == 1.0 and name not in columns
         columns.setdefault(name, pd.to_numeric(column) if is_text(column) and plain else column)
     if schema.layout == "long":
-        assert schema.variable is not None and schema.value is not None
+        assert schema.variable is not None
+        assert schema.value is not None
         columns[schema.variable] = raw.frame[schema.variable]
         columns[schema.value] = raw.frame[schema.value]
         if raw.share(schema.value) == 1.0:
@@ -353,7 +354,7 @@ def _said_blank(unknown: tuple, num_codes: int, num_far: Mapping[str, int], limi
 
 def _said_suspects(found: Mapping[float, list[str]]) -> list[str]:
     return [
-        f"{code:g} is the only negative value of {_listed(names)}. If it stands for unknown, say so with unknown={code:g}."
+        f"{code:g} is the only negative value of {_listed(names)}. If it stands for unknown, say so: unknown={code:g}."
         for code, names in found.items()
     ]
 
@@ -367,7 +368,7 @@ def _said_rows(grouped: Grouped, long: bool) -> list[str]:
     if grouped.num_merged:
         same = "time and variable" if long else "time"
         notes.append(
-            f"{grouped.num_merged:,} rows share their {same} with another row of their series ({grouped.num_merged_series:,} "
-            "series): merged by their mean."
+            f"{grouped.num_merged:,} rows share their {same} with another row of their series "
+            f"({grouped.num_merged_series:,} series): merged by their mean."
         )
     return notes

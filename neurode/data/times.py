@@ -39,10 +39,11 @@ class TimeForm:
     """How the time columns of a table are written.
 
     columns: their names. form: "number"; "date" (2024-03-29); "datetime" (2024-03-29T06:00); "compact" (19580329);
-    "parts" (several columns, such as year, month, day, hour, or a date and a clock); "clock" (hours:minutes since a start).
-    unit: the unit of the float64 times; dates count from 1970-01-01 UTC in one of UNITS. For numbers it is only what
-    the column's name says, or "". format: how a text is laid out. zone: what tells local time from UTC, or None.
-    roles: what each of several columns holds. whole: whether numbers were integers. typed: the columns hold dates, not text.
+    "parts" (several columns, such as year, month, day, hour, or a date and a clock); "clock" (hours:minutes since a
+    start). unit: the unit of the float64 times; dates count from 1970-01-01 UTC in one of UNITS. For numbers it is only
+    what the column's name says, or "". format: how a text is laid out. zone: what tells local time from UTC, or None.
+    roles: what each of several columns holds. whole: whether numbers were integers. typed: the columns hold dates, not
+    text.
     """
 
     columns: tuple[str, ...]
