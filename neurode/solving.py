@@ -14,7 +14,7 @@ from neurode.gradients.catalogue import gradient_of
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.integration.controller import LAWS, AdaptiveSteps, ConstantSteps
 from neurode.integration.loop import Problem
-from neurode.integration.save import Save, save_of
+from neurode.integration.save import Save, What, save_of
 from neurode.integration.solution import DenseOutput, Solution, Stats
 from neurode.integration.times import OutputTimes, TimesLike, read_times
 from neurode.methods.catalogue import adaptive_methods, stepper_of
@@ -38,7 +38,7 @@ def solve(
     controller: str | AdaptiveSteps | ConstantSteps | None = None,
     batching: str = "joint",
     gradient: str | AbstractGradient = "checkpointed",
-    save: str | Save | None = None,
+    save: What | Save | None = None,
     events: Any = None,
     engine: str = "auto",
     max_steps: int | None = None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from neurode.core.nest import PerSample, leaf_tensors, map_leaves, unwrapped, wi
 from neurode.core.protocols import VectorField
 from neurode.core.state import StateLayout
 
-HostTime = float | np.ndarray
-"""Time kept on the host in float64: a float in a joint solve, an array (lanes,) in a per-sample solve."""
+HostTime = Any
+"""Time kept on the host in float64: a float in a joint solve, an array (lanes,) in a per-sample solve.
+
+The arithmetic is written once for both; a union type would ask for a cast at every line of it."""
 
 
 @dataclass
@@ -35,8 +38,9 @@ class Equation:
     layout: StateLayout
     count: CallCount = field(default_factory=CallCount)
 
-    def __post_init__(self):
-        object.__setattr__(self, "_plain_args", unwrapped(self.args) if self.args is not None else None)
+    @cached_property
+    def _plain_args(self) -> Any:
+        return unwrapped(self.args)
 
     def times(self, times: Sequence[HostTime]) -> Sequence[torch.Tensor]:
         """The times of several calls as tensors of the state's dtype: 0-d each (joint) or (lanes, 1, ..., 1) each."""

@@ -36,17 +36,19 @@ class Tape:
         self.equation = equation.with_args_tensors(self.args_leaves)
         self.follows = per_sample_flags(equation.args) if equation.args is not None else []
         self.sums: list[torch.Tensor | None] = [None] * (len(parameters) + len(self.args_leaves))
-        self.whole = _Scope(self, self.equation, self.args_leaves, rows=None)
+        self.whole = TapeScope(self, self.equation, self.args_leaves, rows=None)
 
-    def scope(self, rows: torch.Tensor | None) -> "_Scope":
+    def scope(self, rows: torch.Tensor | None) -> "TapeScope":
         """The tape for some of the lanes (`rows`), or for all (None); args of a sample follow."""
-        if rows is None or not any(self.follows):
-            return self.whole if rows is None else replace(self.whole, rows=rows)
+        if rows is None:
+            return self.whole
+        if not any(self.follows):
+            return replace(self.whole, rows=rows)
         leaves = [
             leaf.detach().index_select(0, rows).requires_grad_(leaf.requires_grad) if follows else leaf
             for leaf, follows in zip(self.args_leaves, self.follows, strict=True)
         ]
-        return _Scope(self, self.equation.with_args_tensors(leaves), leaves, rows=rows)
+        return TapeScope(self, self.equation.with_args_tensors(leaves), leaves, rows=rows)
 
     def add(self, gradients: tuple[torch.Tensor | None, ...], rows: torch.Tensor | None) -> None:
         """Sum one call's gradients of [*parameters, *args]; those of a sample go to its own row."""
@@ -54,19 +56,21 @@ class Tape:
             if gradient is None:
                 continue
             of_args = place - len(self.parameters)
-            own_rows = rows is not None and of_args >= 0 and self.follows[of_args]
+            own_row = of_args >= 0 and self.follows[of_args]
             total = self.sums[place]
             if total is None:
                 leaf = self.args_leaves[of_args] if of_args >= 0 else self.parameters[place]
                 total = self.sums[place] = torch.zeros_like(leaf)
-            if own_rows:
+            if rows is not None and own_row:
                 total.index_add_(0, rows, gradient)
             else:
                 total.add_(gradient)
 
 
 @dataclass(frozen=True)
-class _Scope:
+class TapeScope:
+    """A tape seen for some of the lanes (`rows`, None for all), with the args of these."""
+
     tape: Tape
     equation: Equation
     args_leaves: list[torch.Tensor]

@@ -12,7 +12,8 @@ import torch
 from neurode.core.tape import Tape, captured_leaves
 from neurode.gradients.gradient import AbstractGradient, Differentiated, kept_steps
 from neurode.integration.loop import AcceptedStep, Problem, Trajectory, integrate
-from neurode.integration.save import Rows
+from neurode.integration.recorder import EndRows, InnerRows
+from neurode.methods.stepper import StepGradient
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ class _Replay(torch.autograd.Function):
         return job.trajectory.values, starts, stages
 
     @staticmethod
-    def backward(ctx, values_bar, starts_bar, stages_bar):
+    def backward(ctx, *bars):
+        values_bar, starts_bar, stages_bar = bars
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "gradient='checkpointed' gives first derivatives only, and this backward pass was asked for a graph "
@@ -112,23 +114,26 @@ class _Sweep:
         self.y_bar = torch.zeros_like(y0)
         self.first_bar = torch.zeros_like(y0) if self.stepper.carries_first else None
         ts = job.problem.times.tensor
-        self.ts_bar = torch.zeros_like(ts, memory_format=torch.contiguous_format) if self.tape.time else None
+        self.ts_bar = None
+        if ts is not None and self.tape.time:
+            self.ts_bar = torch.zeros_like(ts, memory_format=torch.contiguous_format)
 
     def step_back(self, step: AcceptedStep) -> None:
         lanes, scope = step.lanes, self.tape.scope(self._lanes_or_all(step.lanes))
         y1_bar = self._lane_rows(self.y_bar, lanes)
         next_bar = None if self.first_bar is None else self._lane_rows(self.first_bar, lanes)
-        inner = [rows for rows in step.rows if rows.theta is not None]
-        stages_bar, y_extra = self._dense_bars(step, inner)
-        y1_bar = self._end_bars(step, y1_bar)
+        stages_bar, y_extra = self._dense_bars(step)
+        if step.rows.ends is not None:
+            y1_bar = self._with_rows(y1_bar, step.rows.ends)
         interval = step.interval
-        replayed = self.stepper.replay(scope, interval.t, interval.t_end, step.y, step.first, last=True)
+        replayed = self.stepper.replay(scope, interval.t, interval.t_end, step.y, step.first)
         result = self.stepper.pull_back(scope, replayed, y1_bar, stages_bar, next_bar, time=self.tape.time)
         self._put(self.y_bar, lanes, result.y if y_extra is None else result.y + y_extra)
         if self.first_bar is not None:
+            assert result.first is not None
             self._put(self.first_bar, lanes, result.first)
         if self.ts_bar is not None:
-            self._time_bars(step, inner, replayed.stages, result)
+            self._time_bars(step, replayed.stages, result)
 
     def _lanes_or_all(self, lanes):
         """None where the step holds every lane in order, so that args need not be gathered."""
@@ -145,38 +150,22 @@ class _Sweep:
         else:
             whole.index_copy_(0, lanes, part)
 
-    def _end_bars(self, step: AcceptedStep, y1_bar: torch.Tensor) -> torch.Tensor:
-        """Values read at the step's end are its end state."""
+    def _with_rows(self, bar: torch.Tensor, rows: EndRows) -> torch.Tensor:
+        """Add the gradients of the saved rows that are this very state."""
         if self.values_bar is None:
-            return y1_bar
-        for rows in step.rows:
-            if rows.theta is not None:
-                continue
-            bar = self.values_bar[rows.start : rows.stop]
-            if rows.lane is None:
-                y1_bar = y1_bar + bar.sum(0).view(y1_bar.shape)
-            else:
-                y1_bar = y1_bar.index_add(0, rows.lane, bar)
-        return y1_bar
+            return bar
+        own = self.values_bar[rows.start : rows.stop]
+        if rows.lane is None:
+            return bar + own.sum(0).view(bar.shape)
+        return bar.index_add(0, rows.lane, own)
 
-    def _dense_bars(self, step: AcceptedStep, inner: list[Rows]):
+    def _dense_bars(self, step: AcceptedStep) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Gradients of the stages, and of the state at the step's beginning, from values read inside the step."""
         stages_bar = y_extra = None
-        if self.values_bar is not None:
-            for rows in inner:
-                bar = self.values_bar[rows.start : rows.stop]
-                weights = torch.from_numpy(self.stepper.dense_weights(rows.theta)).to(bar.device, bar.dtype)
-                sizes = self._sizes(step, bar)
-                if rows.lane is None:
-                    stages_bar = (weights.T @ bar).mul_(sizes).view(-1, *step.y.shape)
-                    y_extra = bar.sum(0).view(step.y.shape)
-                else:
-                    scaled = weights * sizes.index_select(0, rows.lane).unsqueeze(1)
-                    stages_bar = bar.new_zeros(weights.shape[1], *step.y.shape)
-                    stages_bar.index_add_(1, rows.lane, scaled.T.unsqueeze(2) * bar.unsqueeze(0))
-                    y_extra = torch.zeros_like(step.y).index_add_(0, rows.lane, bar)
-        if step.dense is not None:
-            start, stop = step.dense
+        if self.values_bar is not None and step.rows.inner is not None:
+            stages_bar, y_extra = self._inner_bars(step, step.rows.inner, self.values_bar)
+        if step.rows.dense is not None:
+            start, stop = step.rows.dense
             if self.stages_bar is not None:
                 kept = self.stages_bar[:, start:stop].reshape(-1, *step.y.shape)
                 stages_bar = kept.clone() if stages_bar is None else stages_bar + kept
@@ -185,29 +174,40 @@ class _Sweep:
                 y_extra = kept if y_extra is None else y_extra + kept
         return stages_bar, y_extra
 
-    def _sizes(self, step: AcceptedStep, like: torch.Tensor):
+    def _inner_bars(self, step: AcceptedStep, rows: InnerRows, values_bar: torch.Tensor):
+        """Rows are y + h w(theta) k: what they pass on to the stages k and to y."""
+        bar = values_bar[rows.start : rows.stop]
+        weights = torch.from_numpy(self.stepper.dense_weights(rows.theta)).to(bar.device, bar.dtype)
         size = step.interval.t_end - step.interval.t
-        return size if isinstance(size, float) else torch.from_numpy(size).to(like.device, like.dtype)
+        if rows.lane is None:
+            return (weights.T @ bar).mul_(size).view(-1, *step.y.shape), bar.sum(0).view(step.y.shape)
+        sizes = torch.from_numpy(size).to(bar.device, bar.dtype)
+        scaled = weights * sizes.index_select(0, rows.lane).unsqueeze(1)
+        stages_bar = bar.new_zeros(weights.shape[1], *step.y.shape)
+        stages_bar.index_add_(1, rows.lane, scaled.T.unsqueeze(2) * bar.unsqueeze(0))
+        return stages_bar, torch.zeros_like(step.y).index_add_(0, rows.lane, bar)
 
-    def _time_bars(self, step: AcceptedStep, inner: list[Rows], stages: torch.Tensor, result) -> None:
+    def _time_bars(self, step: AcceptedStep, stages: torch.Tensor, result: StepGradient) -> None:
         """Gradients of the times: those of the step's two ends, where they are times of ts, and of the outputs
         inside."""
         t_bar, t_end_bar = result.t, result.t_end
-        if self.values_bar is not None:
-            for rows in inner:
-                asked, start, end = self._output_time_bars(step, rows, stages)
-                self._add_times(rows.anchor, step, rows.lane, asked)
-                lane = torch.zeros_like(asked, dtype=torch.long) if rows.lane is None else rows.lane
-                t_bar = t_bar.index_add(0, lane, start)
-                t_end_bar = t_end_bar.index_add(0, lane, end)
+        assert t_bar is not None
+        assert t_end_bar is not None
+        rows = step.rows.inner
+        if self.values_bar is not None and rows is not None:
+            bar = self.values_bar[rows.start : rows.stop]
+            asked, start, end = self._output_time_bars(rows, bar, stages)
+            self._add_times(rows.anchor, step, rows.lane, asked)
+            lane = torch.zeros_like(asked, dtype=torch.long) if rows.lane is None else rows.lane
+            t_bar = t_bar.index_add(0, lane, start)
+            t_end_bar = t_end_bar.index_add(0, lane, end)
         interval = step.interval
         everyone = None if step.lanes is None else torch.arange(len(step.lanes), device=stages.device)
         self._add_times(np.atleast_1d(interval.anchor), step, everyone, t_bar)
         self._add_times(np.atleast_1d(interval.anchor_end), step, everyone, t_end_bar)
 
-    def _output_time_bars(self, step: AcceptedStep, rows: Rows, stages: torch.Tensor):
+    def _output_time_bars(self, rows: InnerRows, bar: torch.Tensor, stages: torch.Tensor):
         """d/dt of y + h w(theta) k with theta = (t - t_start) / h: for the asked time and the step's two ends."""
-        bar = self.values_bar[rows.start : rows.stop]
         theta = torch.from_numpy(rows.theta).to(bar.device, bar.dtype)
         chosen = stages.reshape(stages.shape[0], 1, -1) if rows.lane is None else stages.index_select(1, rows.lane)
         products = (chosen * bar.unsqueeze(0)).sum(2).T
@@ -220,6 +220,7 @@ class _Sweep:
         return asked, -asked - size_bar, size_bar
 
     def _add_times(self, anchor: np.ndarray, step: AcceptedStep, place: torch.Tensor | None, bar: torch.Tensor) -> None:
+        assert self.ts_bar is not None
         known = torch.from_numpy(anchor >= 0).to(bar.device)
         if not bool(known.any()):
             return
@@ -238,14 +239,9 @@ class _Sweep:
             t0 = self.problem.equation.times([self.problem.times.first])[0]
             y_bar, t_bar = scope.pull(scope.record(t0, y0.detach()), self.first_bar)
             self.y_bar += y_bar
-            if self.ts_bar is not None:
+            if self.ts_bar is not None and t_bar is not None:
                 first = self.ts_bar[0]
                 first += t_bar.reshape(first.shape).to(first.dtype)
-        if trajectory.beginning is not None and self.values_bar is not None:
-            rows = trajectory.beginning
-            bar = self.values_bar[rows.start : rows.stop]
-            if rows.lane is None:
-                self.y_bar += bar.sum(0).view(self.y_bar.shape)
-            else:
-                self.y_bar.index_add_(0, rows.lane, bar)
+        if trajectory is not None and trajectory.beginning is not None:
+            self.y_bar = self._with_rows(self.y_bar, trajectory.beginning)
         return (self.y_bar, self.ts_bar, None, *self.tape.sums)

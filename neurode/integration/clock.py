@@ -5,9 +5,11 @@ JointClock decides with Python floats for one lane; LaneClock with arrays for ma
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from neurode.core.equation import HostTime
 from neurode.core.errors import Status
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps, ErrorHistory
 from neurode.integration.times import OutputTimes
@@ -21,10 +23,10 @@ class Interval:
     """The next step of the active lanes: from t to t_end. Anchors name the row of ts a time is taken from, -1 for
     none."""
 
-    t: float | np.ndarray
-    t_end: float | np.ndarray
-    anchor: int | np.ndarray
-    anchor_end: int | np.ndarray
+    t: HostTime
+    t_end: HostTime
+    anchor: Any
+    anchor_end: Any
 
 
 def constant_mesh(times: np.ndarray, step_size: float | None) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +50,8 @@ class JointClock:
 
     def __init__(self, times: OutputTimes, controller, max_steps: int, error_order: int):
         self.times, self.controller, self.max_steps, self.error_order = times, controller, max_steps, error_order
-        self.t, self.t1 = times.first, times.last
+        self.t: float = times.first
+        self.t1: float = times.last
         self.direction = 1.0 if self.t1 >= self.t else -1.0
         self.anchor, self.last_anchor = 0, len(times.host) - 1
         self.steps = self.accepted = 0
@@ -65,6 +68,14 @@ class JointClock:
     @property
     def running(self) -> bool:
         return self.status is Status.RUNNING
+
+    @property
+    def now(self) -> float:
+        return self.t
+
+    @property
+    def end(self) -> float:
+        return self.t1
 
     def propose(self) -> Interval:
         if isinstance(self.controller, ConstantSteps):
@@ -131,6 +142,16 @@ class LaneClock:
     @property
     def running(self) -> bool:
         return len(self.active) > 0
+
+    @property
+    def now(self) -> np.ndarray:
+        """Times of the active lanes."""
+        return self.t[self.active]
+
+    @property
+    def end(self) -> np.ndarray:
+        """Ends of the active lanes."""
+        return self.t1[self.active]
 
     def propose(self) -> Interval:
         lanes = self.active

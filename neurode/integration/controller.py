@@ -5,11 +5,12 @@ Everything here works on floats (joint) and on arrays (per sample) alike; state 
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-Host = float | np.ndarray
+Host = Any
+"""A float (joint) or an array (per sample)."""
 
 
 class ErrorHistory(NamedTuple):
@@ -18,13 +19,13 @@ class ErrorHistory(NamedTuple):
 
     previous: Host
     before: Host
-    rejected: bool | np.ndarray
+    rejected: Host
 
 
 class Decision(NamedTuple):
     """accept: is the step good. size: the next step size (positive). history: for the next call."""
 
-    accept: bool | np.ndarray
+    accept: Host
     size: Host
     history: ErrorHistory
 

@@ -5,6 +5,7 @@ Joint and per-sample, constant and adaptive solves all go through here, and so d
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from neurode.core.errors import Status
 from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.integration.first_step import first_step_size
-from neurode.integration.save import Recorder, Rows, Save
+from neurode.integration.recorder import EndRows, Recorder, StepRows, TracedTimes
+from neurode.integration.save import Save
 from neurode.integration.times import OutputTimes
 from neurode.methods.stepper import AbstractStepper, StepResult
 
@@ -48,15 +50,13 @@ class AcceptedStep:
     """One accepted step as a gradient needs it to make it again: where it began, and which saved rows it wrote.
 
     lanes: index tensor of the original lanes, None for all. first: f at the beginning, where the method hands it over.
-    dense: (start, stop) of its rows among the steps kept whole.
     """
 
     interval: Interval
     lanes: torch.Tensor | None
     y: torch.Tensor
     first: torch.Tensor | None
-    rows: list[Rows]
-    dense: tuple[int, int] | None
+    rows: StepRows
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Trajectory:
 
     recorder: Recorder
     values: torch.Tensor
-    beginning: Rows | None
+    beginning: EndRows | None
     status: np.ndarray
     steps: np.ndarray
     accepted: np.ndarray
@@ -116,7 +116,7 @@ class _Run:
             if first is not None and self.lanes is not None:
                 first = first.index_select(0, self.lanes)
         calls = self.equation.count.calls
-        t0 = self.clock.t if isinstance(self.clock, JointClock) else self.clock.t[self.clock.active]
+        t0 = self.clock.now
         if first is None and (self.adaptive or self.stepper.carries_first):
             first = self.equation(self._first_time(t0), self.y)
         self.first = first
@@ -126,8 +126,8 @@ class _Run:
 
     def _first_time(self, t0: HostTime) -> torch.Tensor:
         if self.traced and self.times.tensor is not None:
-            t = self._anchored(t0, 0 if self.joint else np.zeros(len(self.clock.active), dtype=int))
-            return self.equation.shaped_time(t.to(self.y.dtype))
+            beginning = 0 if isinstance(self.clock, JointClock) else np.zeros(len(self.clock.active), dtype=int)
+            return self.equation.shaped_time(self._anchored(t0, beginning).to(self.y.dtype))
         return self.equation.times([t0])[0]
 
     def _choose_first_size(self, t0: HostTime, controller: AdaptiveSteps) -> None:
@@ -135,12 +135,11 @@ class _Run:
         if controller.first_step is not None:
             size = controller.first_step if self.joint else np.full(self.y.shape[0], controller.first_step)
         else:
-            t1 = self.clock.t1 if isinstance(self.clock, JointClock) else self.clock.t1[self.clock.active]
+            assert self.first is not None
             with torch.no_grad():
-                y, first = self.y.detach(), self.first.detach()
-                size = first_step_size(
-                    self.equation, t0, t1 - t0, y, first, order=self.stepper.order, scale=self._scale(y.abs())
-                )
+                y, first, scale = self.y.detach(), self.first.detach(), self._scale(self.y.detach().abs())
+                span = self.clock.end - t0
+                size = first_step_size(self.equation, t0, span, y, first, order=self.stepper.order, scale=scale)
         self.clock.set_first_size(size)
 
     def advance(self) -> None:
@@ -163,7 +162,7 @@ class _Run:
                 self.first = self._first_again(result)
             return
         accept = self.clock.judge(interval, self._ratio(result) if self.adaptive else None)
-        self._take_lanes(interval, accept, result, traced_times)
+        self._take_lanes(self.clock.active, interval, accept, result, traced_times)
         keep = self.clock.drop_done()
         if keep is not None:
             self._keep_lanes(keep)
@@ -172,9 +171,9 @@ class _Run:
         """After a rejection f at the beginning is known in any case."""
         return self.first if self.first is not None else result.stages[0]
 
-    def _take_lanes(self, interval: Interval, accept: np.ndarray, result: StepResult, traced_times) -> None:
+    def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times) -> None:
         if accept.all():
-            self._accept(interval, self.clock.active, self.y, self.first, result, traced_times)
+            self._accept(interval, active, self.y, self.first, result, traced_times)
             self.y, self.first = result.y1, result.first_next
             return
         if accept.any():
@@ -182,7 +181,7 @@ class _Run:
             part = Interval(*(x[accept] for x in (interval.t, interval.t_end, interval.anchor, interval.anchor_end)))
             self._accept(
                 part,
-                self.clock.active[accept],
+                active[accept],
                 self.y.index_select(0, places),
                 None if self.first is None else self.first.index_select(0, places),
                 StepResult(
@@ -197,18 +196,16 @@ class _Run:
         else:
             self.first = None
 
-    def _accept(self, interval, lanes, y, first, result, traced_times) -> None:
-        number = self.clock.accepted if lanes is None else self.clock.accepted[lanes]
-        dense = self.recorder.dense
-        before = dense.count if dense is not None else 0
+    def _accept(self, interval, lanes, y, first, result, traced_times: TracedTimes) -> None:
+        accepted: Any = self.clock.accepted
+        number = accepted if lanes is None else accepted[lanes]
         rows = self.recorder.take(interval, lanes, number, y, result, traced_times)
         if not self.joint and not self.adaptive:
             self.final.index_copy_(0, torch.from_numpy(lanes).to(y.device), result.y1.detach())
         if self.journal is not None:
             places = None if lanes is None else torch.from_numpy(lanes).to(y.device)
-            kept = (before, dense.count) if dense is not None else None
             carried = first if self.stepper.carries_first else None
-            self.journal(AcceptedStep(interval, places, y, carried, rows, kept))
+            self.journal(AcceptedStep(interval, places, y, carried, rows))
 
     def _keep_lanes(self, keep: np.ndarray) -> None:
         """Only these of the active lanes go on: the others leave the computation."""
@@ -218,10 +215,8 @@ class _Run:
             self.first = self.first.index_select(0, places)
         self.equation = self.equation.select(places)
         self.lanes = places if self.lanes is None else self.lanes.index_select(0, places)
-        self.tolerances = tuple(
-            x.index_select(0, places) if isinstance(x, torch.Tensor) and x.ndim == 2 and x.shape[0] > 1 else x
-            for x in self.tolerances
-        )
+        rtol, atol = (x.index_select(0, places) if isinstance(x, torch.Tensor) else x for x in self.tolerances)
+        self.tolerances = (rtol, atol)
 
     def _scale(self, magnitude: torch.Tensor) -> torch.Tensor:
         rtol, atol = self.tolerances
@@ -233,15 +228,17 @@ class _Run:
     def _ratio(self, result: StepResult) -> HostTime:
         """Error over tolerance in the root mean square over each lane; the one moment a step waits for the device."""
         scale = self._scale(torch.maximum(self.y.detach().abs(), result.y1.detach().abs()))
+        assert result.error is not None
         ratio = result.error.div_(scale)
         if self.joint:
             return torch.linalg.vector_norm(ratio).item() / max(1, scale.numel()) ** 0.5
         return torch.linalg.vector_norm(ratio, dim=1).double().cpu().numpy() / max(1, scale.shape[1]) ** 0.5
 
-    def _anchored(self, time: HostTime, anchor: int | np.ndarray) -> torch.Tensor:
+    def _anchored(self, time: HostTime, anchor: Any) -> torch.Tensor:
         """A time as a tensor that carries the gradient of the row of ts it is taken from."""
         ts = self.times.tensor
-        if self.joint:
+        assert ts is not None
+        if isinstance(self.clock, JointClock):
             return ts[anchor] if anchor >= 0 else ts.new_tensor(time, requires_grad=False)
         lanes = torch.from_numpy(self.clock.active).to(ts.device)
         own = ts[torch.from_numpy(np.maximum(anchor, 0)).to(ts.device), lanes]

@@ -1,10 +1,12 @@
 """Output times on the host: one list for all, or one a sample; checked once, kept in float64."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
+from neurode.core.equation import HostTime
 from neurode.core.nest import describe
 
 TimesLike = torch.Tensor | np.ndarray | list | tuple
@@ -24,19 +26,19 @@ class OutputTimes:
     shown: torch.Tensor
 
     @property
-    def first(self):
+    def first(self) -> HostTime:
         """t0: a float (joint), or (lanes,)."""
         return float(self.host[0]) if self.host.ndim == 1 else self.host[0]
 
     @property
-    def last(self):
+    def last(self) -> HostTime:
         """t1: a float (joint), or (lanes,)."""
         if self.host.ndim == 1:
             return float(self.host[-1])
         return self.host[self.last_index, np.arange(self.host.shape[1])]
 
     @property
-    def last_index(self):
+    def last_index(self) -> Any:
         """Row of t1 in `host`: an int, or (lanes,)."""
         if self.lengths is not None:
             return self.lengths - 1

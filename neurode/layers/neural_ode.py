@@ -9,7 +9,7 @@ from neurode.core.protocols import VectorField
 from neurode.core.state import State
 from neurode.gradients.gradient import AbstractGradient
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
-from neurode.integration.save import Save
+from neurode.integration.save import Save, What
 from neurode.integration.solution import Solution
 from neurode.integration.times import TimesLike
 from neurode.methods.stepper import AbstractStepper
@@ -70,7 +70,7 @@ class NeuralODE(nn.Module):
         return tuple(value[0] for value in ys) if isinstance(ys, tuple) else ys[0]
 
     def solve(
-        self, y0: State, ts: TimesLike, *, args: Any = None, save: str | Save | None = None, throw: bool = True
+        self, y0: State, ts: TimesLike, *, args: Any = None, save: What | Save | None = None, throw: bool = True
     ) -> Solution:
         """The Solution over ts; save and throw as in `neurode.solve`."""
         solution = solve(self.field, y0, ts, args=args, save=save, throw=throw, **self.options)

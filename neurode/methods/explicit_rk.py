@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from neurode.core.equation import Equation, HostTime
-from neurode.core.tape import Evaluation
-from neurode.methods.stepper import AbstractStepper, StepGradient, StepResult, StepTime
+from neurode.core.tape import Evaluation, TapeScope
+from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
 from neurode.methods.tableau import Tableau
 
 
@@ -39,17 +39,6 @@ def _coefficients(tableau: Tableau, dtype: torch.dtype, device: torch.device) ->
         extended=tensor(extended),
         columns=tuple(tensor(extended[i + 1 :, i]) for i in range(stages)),
     )
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """A step made again: stages (stages, lanes, width), the recorded calls (None where a value was handed over or
-    not needed)."""
-
-    t: HostTime
-    t_end: HostTime
-    stages: torch.Tensor
-    calls: list[Evaluation | None]
 
 
 @dataclass(frozen=True)
@@ -125,6 +114,7 @@ class ExplicitRungeKutta(AbstractStepper):
             # Steps are chosen by values: the error estimate takes no part in the gradient.
             table = _coefficients(tableau, y.dtype, y.device)
             plain = size if isinstance(size, float) else size.detach()
+            assert table.error is not None
             error = _combination(stacked.detach(), tableau.num_stages, table.error).mul_(plain)
         return StepResult(y1, stacked, error, stages[-1] if tableau.fsal else None)
 
@@ -153,7 +143,7 @@ class ExplicitRungeKutta(AbstractStepper):
     def dense_matrix(self) -> np.ndarray:
         return self.tableau.dense_matrix
 
-    def replay(self, scope, t, t_end, y, first, *, last: bool) -> Replayed:
+    def replay(self, scope: TapeScope, t, t_end, y, first) -> Replayed:
         tableau, table = self.tableau, _coefficients(self.tableau, y.dtype, y.device)
         times = scope.equation.times(self._stage_times(t, t_end))
         size = _size(t, t_end, y)
@@ -164,16 +154,15 @@ class ExplicitRungeKutta(AbstractStepper):
                 stages[0] = first
                 calls.append(None)
                 continue
-            if i == tableau.num_stages - 1 and tableau.fsal and not last:
-                calls.append(None)
-                continue
             argument = y if i == 0 else _advance(y, stages, i, table.rows[i], size)
             call = scope.record(times[i], argument)
             stages[i] = call.value.detach()
             calls.append(call)
         return Replayed(t, t_end, stages, calls)
 
-    def pull_back(self, scope, replayed: Replayed, y1_bar, stages_bar, next_bar, *, time: bool) -> StepGradient:
+    def pull_back(
+        self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar, *, time: bool
+    ) -> StepGradient:
         tableau = self.tableau
         table, count = _coefficients(tableau, y1_bar.dtype, y1_bar.device), tableau.num_stages
         size = _size(replayed.t, replayed.t_end, y1_bar)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from neurode.core.equation import Equation, HostTime
+from neurode.core.tape import Evaluation, TapeScope
 
 StepTime = HostTime | torch.Tensor
 """A float or array on the host; a tensor (0-d or (lanes,)) where times need gradients in a traced step."""
@@ -29,8 +30,15 @@ class StepResult:
 class AbstractStepper(ABC):
     """One step of a method. Frozen: whatever evolves is an argument or returned."""
 
-    name: str
-    order: int
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As in method="..."."""
+
+    @property
+    @abstractmethod
+    def order(self) -> int:
+        """Order of the solution."""
 
     @property
     @abstractmethod
@@ -74,12 +82,34 @@ class AbstractStepper(ABC):
         """(stages, degree): `dense_weights` as coefficients of theta^1 ... theta^degree."""
 
     @abstractmethod
-    def replay(self, scope, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None, *, last: bool):
-        """Make the step again, recording each call of f on `scope` (core.tape); last: also the call at its end."""
+    def replay(
+        self, scope: TapeScope, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None
+    ) -> "Replayed":
+        """Make the step again, recording each call of f on `scope` (core.tape)."""
 
     @abstractmethod
-    def pull_back(self, scope, replayed, y1_bar, stages_bar, next_bar, *, time: bool) -> "StepGradient":
+    def pull_back(
+        self,
+        scope: TapeScope,
+        replayed: "Replayed",
+        y1_bar: torch.Tensor,
+        stages_bar: torch.Tensor | None,
+        next_bar: torch.Tensor | None,
+        *,
+        time: bool,
+    ) -> "StepGradient":
         """The exact derivative of a replayed step, from gradients of its end, its stages and the handed-over f."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A step made again: stages like those of StepResult, and the recorded calls (None where a value was handed
+    over)."""
+
+    t: HostTime
+    t_end: HostTime
+    stages: torch.Tensor
+    calls: list[Evaluation | None]
 
 
 @dataclass(frozen=True)
