@@ -1,6 +1,6 @@
-"""Anchors: for every asked time and feature, the last observed value before it and the first one after it.
+"""Anchors: for every asked cell, the nearest observed values of its feature before and after it.
 
-Shape legend: B series, T rows, Q asked times, F features.
+Shape legend: B series, T rows, Q asked times, F features, C any shape of asked cells, K neighbours.
 """
 
 from dataclasses import dataclass
@@ -9,58 +9,79 @@ import torch
 
 
 @dataclass(frozen=True)
-class Anchors:
-    """Where the neighbours of each asked cell stand.
+class Cells:
+    """Asked cells as index tensors of one shape C: which series, which of its asked times, which feature."""
 
-    previous, following: row numbers (B, Q, F), 0 where there is none. has_previous, has_following: (B, Q, F) bool.
-    gap_before, gap_after: time to the neighbour (B, Q, F), not negative; 0 where there is none.
+    series: torch.Tensor
+    time: torch.Tensor
+    feature: torch.Tensor
+
+    @classmethod
+    def where(cls, mask: torch.Tensor) -> "Cells":
+        """The true cells of a mask (B, Q, F), in one row."""
+        return cls(*mask.nonzero(as_tuple=True))
+
+    @classmethod
+    def all_of(cls, shape: tuple[int, int, int], device: torch.device) -> "Cells":
+        """All cells of (B, Q, F), as index tensors of that shape."""
+        return cls(*torch.meshgrid(*(torch.arange(size, device=device) for size in shape), indexing="ij"))
+
+    def of(self, values: torch.Tensor) -> torch.Tensor:
+        """What `values` (..., B, Q, F) holds at the cells: (..., *C)."""
+        return values[..., self.series, self.time, self.feature]
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """The neighbours of each asked cell, nearest first on each side: before, then after.
+
+    rows: row numbers (*C, K), 0 where there is none. present: (*C, K) bool. times: (*C, K), 0 where there is none.
+    asked: the asked times, (*C).
     """
 
-    previous: torch.Tensor
-    following: torch.Tensor
-    has_previous: torch.Tensor
-    has_following: torch.Tensor
-    gap_before: torch.Tensor
-    gap_after: torch.Tensor
-
-    def same_gap(self) -> torch.Tensor:
-        """(B, F, Q, Q) bool: which asked times have the same two neighbours, and so depend on each other."""
-        before = torch.where(self.has_previous, self.previous, -1).transpose(1, 2)
-        after = torch.where(self.has_following, self.following, -1).transpose(1, 2)
-        return (before[..., None] == before[..., None, :]) & (after[..., None] == after[..., None, :])
+    rows: torch.Tensor
+    present: torch.Tensor
+    times: torch.Tensor
+    asked: torch.Tensor
 
 
 def find_anchors(
-    times: torch.Tensor, mask: torch.Tensor, queries: torch.Tensor, *, inclusive: bool, follow: bool = True
+    times: torch.Tensor, mask: torch.Tensor, queries: torch.Tensor, cells: Cells, *, each_side: int, inclusive: bool
 ) -> Anchors:
-    """The observed neighbours of every asked time, for all series and features at once.
+    """The observed neighbours of all cells at once.
 
-    times: (B, T), not decreasing. mask: (B, T, F), what is known. queries: (B, Q), in any order. inclusive: a value
-    known at the asked time itself counts as its own previous neighbour (for reading a model out); without it neighbours
-    are strictly earlier and later (for training, where a target must not see itself). follow=False ignores what comes
-    after (for forecasts).
+    times: (B, T), not decreasing. mask: (B, T, F), what is known. queries: (B, Q), in any order; cells: which of
+    (B, Q, F) are asked. each_side: how many neighbours before, and how many after. inclusive: a value known at the
+    asked time itself counts as its own neighbour (for reading a model out); without it neighbours are strictly earlier
+    and later (for training, where a target must not see itself).
     """
-    rows_B, rows_T, _ = mask.shape
-    numbers_T = torch.arange(rows_T, device=mask.device)
-    known_BTF = torch.where(mask, numbers_T[None, :, None], -1)
-    # Row k of `last` is the last known row among the first k, row k of `first` the first known row from k on.
-    nothing = known_BTF.new_full((rows_B, 1, mask.shape[2]), -1)
-    last = torch.cat([nothing, known_BTF.cummax(dim=1).values], dim=1)
-    from_end = torch.where(mask, rows_T - 1 - numbers_T[None, :, None], -1).flip(1).cummax(dim=1).values.flip(1)
-    first = torch.cat([from_end, nothing], dim=1)
-
+    last, first = _neighbour_tables(mask)
     times, queries = times.contiguous(), queries.contiguous()
     up_to = torch.searchsorted(times, queries, right=True)
     before = up_to if inclusive else torch.searchsorted(times, queries)
-    width = (-1, -1, mask.shape[2])
-    previous = last.gather(1, before[..., None].expand(width))
-    reverse = first.gather(1, up_to[..., None].expand(width))
-    has_previous, has_following = previous >= 0, reverse >= 0
-    if not follow:
-        has_following = torch.zeros_like(has_following)
-    previous = previous.clamp(min=0)
-    following = torch.where(has_following, rows_T - 1 - reverse, 0)
-    times_BTF = times[..., None].expand(mask.shape)
-    gap_before = torch.where(has_previous, queries[..., None] - times_BTF.gather(1, previous), 0).clamp(min=0)
-    gap_after = torch.where(has_following, times_BTF.gather(1, following) - queries[..., None], 0).clamp(min=0)
-    return Anchors(previous, following, has_previous, has_following, gap_before, gap_after)
+
+    b, f = cells.series, cells.feature
+    rows = []
+    row = last[b, before[b, cells.time], f]
+    for _ in range(each_side):
+        rows.append(row)
+        row = torch.where(row > 0, last[b, row.clamp(min=0), f], -1)
+    row = first[b, up_to[b, cells.time], f]
+    for _ in range(each_side):
+        rows.append(row)
+        row = torch.where(row >= 0, first[b, row + 1, f], -1)
+    found = torch.stack(rows, dim=-1)
+    present = found >= 0
+    found = found.clamp(min=0)
+    return Anchors(found, present, torch.where(present, times[b[..., None], found], 0), queries[b, cells.time])
+
+
+def _neighbour_tables(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """last, first, each (B, T + 1, F): last known row among the first k, first known row from k on; -1 for none."""
+    num_rows = mask.shape[1]
+    numbers = torch.arange(num_rows, device=mask.device)[None, :, None]
+    none = torch.full_like(mask[:, :1], -1, dtype=torch.int64)
+    last = torch.where(mask, numbers, -1).cummax(dim=1).values
+    from_end = torch.where(mask, num_rows - 1 - numbers, -1).flip(1).cummax(dim=1).values.flip(1)
+    first = torch.where(from_end >= 0, num_rows - 1 - from_end, -1)
+    return torch.cat([none, last], dim=1), torch.cat([first, none], dim=1)

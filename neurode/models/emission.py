@@ -1,6 +1,7 @@
 """The emission: from a latent path to the distribution of what is observed.
 
-Shape legend: S draws, B series, T rows, Q asked times, F features, D latent numbers, W calendar waves.
+Shape legend: S draws, B series, T rows, Q asked times, F features, D latent numbers, W calendar waves, C any
+shape of asked cells.
 Leading axes S are optional throughout.
 """
 
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from neurode.layers.fields import make_activation
-from neurode.models.anchors import Anchors
+from neurode.models.anchors import Anchors, Cells
 from neurode.models.residual import Residual, ResidualParts
 
 # exp(+-1.5): the scale of a feature may vary by a factor of 20 along a path, not run away.
@@ -72,9 +73,9 @@ class Emission(nn.Module):
         mean, raw = out.chunk(2, dim=-1)
         return Levels(mean, torch.exp(_SCALE_RANGE * torch.tanh(raw / _SCALE_RANGE)))
 
-    def parts(self, kind: torch.Tensor) -> ResidualParts:
-        """Residual parameters for series read as `kind` (B,): without anchoring, no residual but the noise."""
-        parts = self.residual(kind)
+    def parts(self, kind: torch.Tensor, cells: Cells) -> ResidualParts:
+        """Residual parameters at the asked cells of series read as `kind` (B,): without anchoring, only the noise."""
+        parts = self.residual(kind[cells.series], cells.feature)
         if self.anchored:
             return parts
         return ResidualParts(torch.zeros_like(parts.variance), parts.noise, parts.length, parts.power)
@@ -82,26 +83,24 @@ class Emission(nn.Module):
     def read(
         self,
         asked: Levels,
+        cells: Cells,
         parts: ResidualParts,
         anchors: Anchors | None = None,
         values: torch.Tensor | None = None,
         known: Levels | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and variance (..., Q, F) of an observation at the asked times.
+        """Mean and variance of an observation at the asked cells, (..., *C) each.
 
-        With anchors: given the context's `values` (B, T, F) and the path's levels at its rows, `known` (..., T, F).
-        Without: the distribution that the path alone gives.
+        asked: levels (..., B, Q, F). With anchors: given the context's `values` (B, T, F) and the path's levels at its
+        rows, `known` (..., B, T, F). Without: the distribution that the path alone gives.
         """
-        if anchors is None or not self.anchored:
-            return asked.mean, asked.scale.square() * (parts.variance + parts.noise)
-        assert values is not None
-        assert known is not None
-        w_1, w_2, left = parts.weights(anchors)
-        residual = (values - known.mean) / known.scale
-        pulled = w_1 * _at(residual, anchors.previous) + w_2 * _at(residual, anchors.following)
-        return asked.mean + asked.scale * pulled, asked.scale.square() * (left + parts.noise)
-
-
-def _at(rows: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    """rows (..., T, F) at the row numbers (B, Q, F)."""
-    return rows.gather(-2, numbers.expand(*rows.shape[:-2], *numbers.shape[-2:]))
+        mean, scale = cells.of(asked.mean), cells.of(asked.scale)
+        if anchors is None or values is None or known is None or not self.anchored:
+            return mean, scale.square() * (parts.variance + parts.noise).to(scale)
+        weights, left = parts.weights(anchors)
+        series, feature = cells.series[..., None], cells.feature[..., None]
+        away = (values[series, anchors.rows, feature] - known.mean[..., series, anchors.rows, feature]) / known.scale[
+            ..., series, anchors.rows, feature
+        ]
+        mean = mean + scale * (weights.to(away) * away).sum(dim=-1)
+        return mean, scale.square() * (left + parts.noise).to(scale)

@@ -108,8 +108,8 @@ def _row_inputs(times: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, l
     before = before.clamp(min=0)
     times_BTF = times[..., None].expand(mask.shape)
     age = torch.where(again, times_BTF - times_BTF.gather(1, before), 0)
-    change = torch.where(again, values - values.gather(1, before), 0)
-    # A change means more when it took little time: fed as it is and, through the age, as a rate.
+    # Small changes matter (a slow drift), large ones must not drown the rest: linear near 0, logarithmic beyond.
+    change = torch.asinh(10 * torch.where(again, values - values.gather(1, before), 0))
     age = torch.where(again, _log_gap(age), 0)
     gap = torch.diff(times, dim=1, prepend=times[:, :1])
     until = times.gather(1, (lengths - 1).clamp(min=0)[:, None]) - times

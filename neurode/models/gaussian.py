@@ -42,17 +42,6 @@ def gaussian_log_density(value: torch.Tensor, mean: torch.Tensor, variance: torc
     return -0.5 * (torch.log(2 * math.pi * variance) + (value - mean).square() / variance)
 
 
-def masked_log_likelihood(
-    value: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor, mask: torch.Tensor
-) -> torch.Tensor:
-    """Sum over rows and features of log N(value; mean, variance) where mask is true: (B,) for inputs (B, T, F).
-
-    What stands under a false mask has no influence on value or gradient, NaN included.
-    """
-    value = torch.where(mask, value, mean.detach())
-    return torch.where(mask, gaussian_log_density(value, mean, variance), 0).sum(dim=(1, 2))
-
-
 def kl_with_free_bits(kl: torch.Tensor, free_bits: float) -> torch.Tensor:
     """KL per component, of which the first `free_bits` nats cost nothing to use: max(kl, free_bits)."""
     return kl.clamp(min=free_bits) if free_bits > 0 else kl

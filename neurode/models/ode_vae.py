@@ -14,14 +14,15 @@ from torch import nn
 
 from neurode.core.protocols import LossParts, StepContext
 from neurode.data.batch import Batch
-from neurode.models.anchors import find_anchors
+from neurode.models.anchors import Anchors, Cells, find_anchors
 from neurode.models.decoder import NeuralODEDecoder
 from neurode.models.emission import Levels
 from neurode.models.encoder import RNNEncoder
-from neurode.models.gaussian import DiagonalGaussian, beta_at, kl_with_free_bits, masked_log_likelihood
+from neurode.models.gaussian import DiagonalGaussian, beta_at, gaussian_log_density, kl_with_free_bits
 from neurode.models.hiding import FORECAST, RECONSTRUCT, TaskMixture, draw_hiding, newest_time, within_history
 from neurode.models.keyed_noise import keyed_normals, keyed_uniforms
 from neurode.models.latent_density import LatentDensity
+from neurode.models.residual import ResidualParts
 
 _FROM_START, _ONWARD = 0, 1  # kinds of reading: the path from the start, and the path on from the newest observation
 _CODE, _DRAW, _PATH, _WHITE, _COMPONENT = 1, 2, 3, 4, 5  # streams of keyed noise
@@ -65,6 +66,7 @@ class ODEVAE(nn.Module):
         mixture: TaskMixture | dict | None = None,
         anchored: bool = True,
         varying_scale: bool = True,
+        neighbours: int = 2,
         beta: float = 0.1,
         beta_warmup: int = 10,
         free_bits: float = 0.0,
@@ -89,6 +91,10 @@ class ODEVAE(nn.Module):
             )
         if not (beta >= 0 and beta_warmup >= 0 and free_bits >= 0):
             raise ValueError(f"beta={beta}, beta_warmup={beta_warmup}, free_bits={free_bits} must not be negative.")
+        if neighbours < 1:
+            raise ValueError(
+                f"neighbours={neighbours} must be at least 1 (observed values on each side of an asked cell)."
+            )
         mixture = mixture if isinstance(mixture, TaskMixture) else TaskMixture(**_as_mixture(mixture))
         periods = tuple(float(period) for period in calendar_periods)
         solver = {"method": method, "step_size": step_size, "rtol": rtol, "atol": atol}
@@ -102,6 +108,7 @@ class ODEVAE(nn.Module):
             "bidirectional": bidirectional,
             "forecast_origin": forecast_origin,
             "mixture": {**asdict(mixture), "hide": list(mixture.hide)},
+            "neighbours": neighbours,
             "beta": beta,
             "beta_warmup": beta_warmup,
             "free_bits": free_bits,
@@ -113,6 +120,7 @@ class ODEVAE(nn.Module):
         }
         self.input_dim, self.latent_dim, self.periods, self.mixture = input_dim, latent_dim, periods, mixture
         self.beta, self.beta_warmup, self.free_bits = beta, beta_warmup, free_bits
+        self.neighbours = neighbours
         self.onward = forecast_origin == "newest"
         self.encoder = RNNEncoder(input_dim, hidden_dim, latent_dim, bidirectional=bidirectional)
         kinds = 2 if self.onward else 1
@@ -149,11 +157,13 @@ class ODEVAE(nn.Module):
         zero = torch.where(onward, newest_time(batch.times, hiding.seen), 0)
         needed = (hiding.seen | hiding.asked).any(dim=2)
         levels, evaluations = self._levels(z[None], batch, torch.where(needed, batch.times, zero[:, None]), zero)
+        cells = Cells.where(hiding.asked)
         visible = hiding.seen & (hiding.task != RECONSTRUCT)[:, None, None]
-        anchors = find_anchors(batch.times, visible, batch.times, inclusive=False)
+        anchors = self._anchors(batch.times, visible, batch.times, cells, inclusive=False)
         emission = self.decoder.emission
-        mean, variance = emission.read(levels, emission.parts(onward.long()), anchors, batch.values, levels)
-        log_likelihood = masked_log_likelihood(batch.values, mean[0], variance[0], hiding.asked).sum()
+        parts = emission.parts(onward.long(), cells)
+        mean, variance = emission.read(levels, cells, parts, anchors, batch.values, levels)
+        log_likelihood = gaussian_log_density(cells.of(batch.values), mean, variance).sum()
         kl = code.kl_to_standard()
         beta = beta_at(epoch, self.beta, self.beta_warmup) if self.training else self.beta
         return LossParts(
@@ -187,9 +197,7 @@ class ODEVAE(nn.Module):
         deviation are matched over `num_samples` codes and the emission. A cell observed at an asked time is smoothed
         with its noise. Padded times may hold anything finite.
         """
-        means, variances = self._read_all(context, times, num_samples, seed)
-        mean = means.mean(dim=0)
-        return Prediction(mean, (variances.mean(dim=0) + (means - mean).square().mean(dim=0)).sqrt())
+        return _matched(*self._read_all(context, times, num_samples, seed))
 
     def forecast(self, batch: Batch, times: torch.Tensor, *, num_samples: int = 16, seed: int = 0) -> Prediction:
         """`predict`, for times after each series' newest observation; ValueError for earlier ones."""
@@ -203,16 +211,15 @@ class ODEVAE(nn.Module):
         batch = _clean(batch)
         z = self._posterior_draws(batch, torch.zeros_like(batch.mask[:, 0, 0]), num_samples, seed)
         levels, _ = self._levels(z, batch, batch.times, torch.zeros_like(batch.offset))
-        emission = self.decoder.emission
-        means, variances = emission.read(levels, emission.parts(torch.zeros_like(batch.lengths)))
-        mean = means.mean(dim=0)
-        return Prediction(mean, (variances.mean(dim=0) + (means - mean).square().mean(dim=0)).sqrt())
+        cells = Cells.all_of(batch.mask.shape, batch.mask.device)
+        parts = self.decoder.emission.parts(torch.zeros_like(batch.lengths), cells)
+        return _matched(*self.decoder.emission.read(levels, cells, parts))
 
     @torch.no_grad()
     def draws(
         self, context: Batch, times: torch.Tensor, *, num_samples: int = 16, seed: int = 0, white_noise: bool = True
     ) -> torch.Tensor:
-        """Joint paths (S, B, Q, F): each draw is one possible course, residual included; their spread is `predict`'s."""
+        """Joint paths (S, B, Q, F): each draw is one possible course, residual included."""
         return self._read_all(context, times, num_samples, seed, white_noise=white_noise)[0]
 
     @torch.no_grad()
@@ -254,8 +261,11 @@ class ODEVAE(nn.Module):
         z = self.density.sample(uniforms, self._normals(index, (self.latent_dim,), seed, 0, _CODE))
         batch = _blank(index, times, self.input_dim, torch.as_tensor(offset, dtype=times.dtype).to(times).expand(n))
         levels, _ = self._levels(z[None], batch, times, torch.zeros_like(batch.offset))
-        kind = torch.zeros_like(index)
-        return self._courses(levels, kind, None, batch, times, levels, seed, white_noise)[0]
+        cells = Cells.all_of(batch.mask.shape, batch.mask.device)
+        nothing = self._anchors(times, batch.mask, times, cells, inclusive=True)
+        parts = self.decoder.emission.parts(torch.zeros_like(index), cells)
+        means, _ = self.decoder.emission.read(levels, cells, parts)
+        return self._courses(means, levels.scale, parts, nothing, index, seed, white_noise)[0]
 
     @torch.no_grad()
     def walk(self, batch_a: Batch, batch_b: Batch, steps: int, times: torch.Tensor) -> torch.Tensor:
@@ -314,6 +324,9 @@ class ODEVAE(nn.Module):
         times = times.to(context.times)
         newest = newest_time(context.times, context.mask)
         beyond = (times > newest[:, None]) & self.onward
+        cells = Cells.all_of((*times.shape, self.input_dim), times.device)
+        anchors = self._anchors(context.times, context.mask, times, cells, inclusive=True)
+        emission = self.decoder.emission
         results = []
         for kind, wanted in ((_FROM_START, ~beyond), (_ONWARD, beyond)):
             if not bool(wanted.any()):
@@ -326,42 +339,53 @@ class ODEVAE(nn.Module):
             rows = context.times.shape[1]
             known = Levels(levels.mean[:, :, :rows], levels.scale[:, :, :rows])
             levels = Levels(levels.mean[:, :, rows:], levels.scale[:, :, rows:])
-            anchors = find_anchors(context.times, context.mask, times, inclusive=True)
-            kinds = torch.full_like(context.lengths, kind)
-            if white_noise is None:
-                emission = self.decoder.emission
-                read = emission.read(levels, emission.parts(kinds), anchors, context.values, known)
-            else:
-                course = self._courses(levels, kinds, anchors, context, times, known, seed, white_noise)
-                read = (course, torch.zeros_like(course))
-            results.append((wanted[..., None], read))
+            parts = emission.parts(onward.long(), cells)
+            means, variances = emission.read(levels, cells, parts, anchors, context.values, known)
+            if white_noise is not None:
+                means = self._courses(means, levels.scale, parts, anchors, context.index, seed, white_noise)
+            results.append((means, variances))
         if len(results) == 1:
-            return results[0][1]
-        (_, inside), (is_beyond, outside) = results
-        return tuple(torch.where(is_beyond, far, near) for far, near in zip(outside, inside, strict=True))
+            return results[0]
+        inside, outside = results
+        pick = beyond[..., None]
+        return torch.where(pick, outside[0], inside[0]), torch.where(pick, outside[1], inside[1])
 
     def _courses(
-        self, levels: Levels, kind: torch.Tensor, anchors, context: Batch, times, known: Levels, seed: int, white: bool
+        self,
+        means: torch.Tensor,
+        scale: torch.Tensor,
+        parts: ResidualParts,
+        anchors: Anchors,
+        index: torch.Tensor,
+        seed: int,
+        white_noise: bool,
     ) -> torch.Tensor:
-        """One course (S, B, Q, F) for each draw: the mean, plus a draw of the residual's joint distribution."""
-        emission = self.decoder.emission
-        parts = emission.parts(kind)
-        course, _ = emission.read(levels, parts, anchors, context.values, known)
-        shape = (len(course), *course.shape[2:])
-        if emission.anchored:
-            covariance = parts.covariance(times, anchors).double()
-            jitter = 1e-6 * parts.variance[:, 0, :, None].double() + 1e-12
+        """One course (S, B, Q, F) for each of the means, plus a draw of the residual's joint distribution."""
+        shape = (len(means), *means.shape[2:])
+        courses = means
+        if self.decoder.emission.anchored:
+            covariance = parts.covariance(anchors)
+            jitter = 1e-6 * parts.variance[:, 0, :, None] + 1e-12
             factor = torch.linalg.cholesky(covariance + torch.diag_embed(jitter.expand(covariance.shape[:-1])))
-            noise = self._normals(context.index, shape, seed, 0, _PATH).double()
-            course = course + levels.scale * torch.einsum("bfqr,bsrf->sbqf", factor, noise).to(course)
-        if white:
-            noise = self._normals(context.index, shape, seed, 0, _WHITE).transpose(0, 1)
-            course = course + levels.scale * parts.noise.sqrt() * noise
-        return course
+            noise = self._normals(index, shape, seed, 0, _PATH).double()
+            courses = courses + scale * torch.einsum("bfqr,bsrf->sbqf", factor, noise).to(means)
+        if white_noise:
+            noise = self._normals(index, shape, seed, 0, _WHITE).transpose(0, 1)
+            courses = courses + scale * parts.noise.sqrt().to(means) * noise
+        return courses
+
+    def _anchors(self, times, mask, queries, cells: Cells, *, inclusive: bool) -> Anchors:
+        return find_anchors(times, mask, queries, cells, each_side=self.neighbours, inclusive=inclusive)
 
     def _normals(self, index: torch.Tensor, shape: tuple[int, ...], seed: int, epoch: int, stream: int) -> torch.Tensor:
         dtype = self.density.means.dtype
         return keyed_normals(index, shape, seed=seed, epoch=epoch, stream=stream, dtype=dtype)
+
+
+def _matched(means: torch.Tensor, variances: torch.Tensor) -> Prediction:
+    """Mean and standard deviation of the equal mixture over the first axis."""
+    mean = means.mean(dim=0)
+    return Prediction(mean, (variances.mean(dim=0) + (means - mean).square().mean(dim=0)).sqrt())
 
 
 def _as_mixture(fields: dict | None) -> dict:

@@ -1,10 +1,10 @@
 """What the smooth path leaves over: a stationary Gaussian process per feature, beside white noise.
 
 Observation = path + scale * (s r + n e): e is white, r has unit variance and the correlation exp(-(gap /
-length)**power), 0 < power < 2, which is an Ornstein-Uhlenbeck process at power 1 (Uhlenbeck and Ornstein, 1930) and
-smoother above. Conditioning on two neighbours is a 2 x 2 solve in closed form.
+length)**power), 0 < power < 2: an Ornstein-Uhlenbeck process at power 1 (Uhlenbeck and Ornstein, 1930), smoother
+above. Conditioning on a few neighbours is a small linear system, solved in closed form for all cells at once.
 
-Shape legend: B series, Q asked times, F features, K kinds of reading (from the start; onward from the newest value).
+Shape legend: C any shape of asked cells, K neighbours, B series, Q asked times, F features.
 """
 
 import math
@@ -18,11 +18,17 @@ from neurode.models.anchors import Anchors
 # Lengths stay between these (in model time, in which a series spans about 1): beyond them nothing changes any more.
 _SHORTEST, _LONGEST = 1e-3, 1e2
 _SMALLEST_NOISE = 1e-3
+# One parameter stands for a hundred numbers of the networks and may have far to go (a noise of 0.001 of the spread),
+# so it moves this much faster than a weight under the same learning rate.
+_GAIN = 10.0
 
 
 @dataclass(frozen=True)
 class ResidualParts:
-    """The residual's parameters, read out for each series: variance, noise, length and power, each (B, 1, F)."""
+    """The residual's parameters at each asked cell: variance, noise, length and power, each (*C), float64.
+
+    float64, since the systems of smooth residuals are close to singular.
+    """
 
     variance: torch.Tensor
     noise: torch.Tensor
@@ -30,65 +36,106 @@ class ResidualParts:
     power: torch.Tensor
 
     def correlation(self, gap: torch.Tensor) -> torch.Tensor:
-        """Correlation at distance `gap` (B, Q, F), or (..., B, Q, F)."""
+        """Correlation at distance `gap`, (*C)."""
         # The power of 0 has an infinite slope: keep away from it, exp() of the rest is 1 in any case.
-        return torch.exp(-((gap / self.length).clamp(min=1e-6) ** self.power))
+        return torch.exp(-((gap.abs() / self.length).clamp(min=1e-9) ** self.power))
 
-    def weights(self, anchors: Anchors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(weight of the previous residual, of the following one, variance of r that is left), each (B, Q, F).
+    def weights(self, anchors: Anchors) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weights of the neighbours' residuals (*C, K), and the variance of r that is left (*C).
 
-        The residuals of the neighbours are observed with the white noise; missing neighbours weigh 0.
+        The neighbours are observed with the white noise; missing ones weigh 0. Everything is in units of the process
+        variance.
         """
-        # Everything in units of the process variance: numbers stay near 1 in float32.
-        eta = self.noise / self.variance
-        rho_1 = self.correlation(anchors.gap_before) * anchors.has_previous
-        rho_2 = self.correlation(anchors.gap_after) * anchors.has_following
-        both = anchors.has_previous & anchors.has_following
-        rho_12 = self.correlation(anchors.gap_before + anchors.gap_after) * both
-        own = 1 + eta
-        determinant = own.square() - rho_12.square()
-        w_1 = (own * rho_1 - rho_12 * rho_2) / determinant
-        w_2 = (own * rho_2 - rho_12 * rho_1) / determinant
-        left = (1 - w_1 * rho_1 - w_2 * rho_2).clamp(min=0)
-        return w_1, w_2, left * self.variance
+        to_asked, system = self._system(anchors)
+        weights = solve_unrolled(system, to_asked)
+        known = sum(w * rho for w, rho in zip(weights, to_asked, strict=True))
+        return torch.stack(weights, dim=-1), (1 - known).clamp(min=0) * self.variance
 
-    def covariance(self, queries: torch.Tensor, anchors: Anchors | None) -> torch.Tensor:
-        """Joint covariance of r at the asked times (B, Q), given its neighbours: (B, F, Q, Q).
+    def covariance(self, anchors: Anchors) -> torch.Tensor:
+        """Joint covariance of r over each series' asked times, (B, F, Q, Q), given the neighbours, for C = (B, Q, F).
 
-        Two times with different neighbours are independent: exact for power 1 without noise, and the diagonal is
-        always that of `weights`.
+        Two times with different nearest neighbours are taken as independent (exact for power 1 without noise); the
+        diagonal is always that of `weights`.
         """
-        gap = (queries[:, :, None] - queries[:, None, :]).abs()
-        rho = self.correlation(gap[..., None].flatten(1, 2)).unflatten(1, gap.shape[1:]).movedim(3, 1)
-        variance = self.variance[:, 0, :, None, None]
-        if anchors is None:
-            return variance * rho
-        w_1, w_2, _ = self.weights(anchors)
-        rho_1 = self.correlation(anchors.gap_before) * anchors.has_previous
-        rho_2 = self.correlation(anchors.gap_after) * anchors.has_following
-        known = torch.einsum("bqf,brf->bfqr", w_1, rho_1) + torch.einsum("bqf,brf->bfqr", w_2, rho_2)
-        return variance * torch.where(anchors.same_gap(), rho - known, 0)
+        to_asked, system = self._system(anchors)
+        weights = torch.stack(solve_unrolled(system, to_asked), dim=-1)
+        times = anchors.asked.transpose(1, 2)
+        gap = times[..., :, None] - times[..., None, :]
+        per_feature = ResidualParts(
+            *(part[:, 0, :, None, None] for part in (self.variance, self.noise, self.length, self.power))
+        )
+        known = torch.einsum("bqfk,brfk->bfqr", weights, torch.stack(to_asked, dim=-1))
+        nearest = torch.where(anchors.present, anchors.rows, -1).transpose(1, 2)
+        same = (nearest[:, :, :, None] == nearest[:, :, None]).all(dim=-1)
+        covariance = torch.where(same, per_feature.correlation(gap) - known, 0)
+        return per_feature.variance * 0.5 * (covariance + covariance.transpose(2, 3))
+
+    def _system(self, anchors: Anchors) -> tuple[list[torch.Tensor], list[list[torch.Tensor]]]:
+        """Correlations of the asked cell with each neighbour, and the lower triangle of those among neighbours."""
+        times, present = anchors.times.double().unbind(-1), anchors.present.unbind(-1)
+        asked = anchors.asked.double()
+        to_asked = [self.correlation(t - asked) * here for t, here in zip(times, present, strict=True)]
+        own = 1 + self.noise / self.variance
+        system = [
+            [self.correlation(times[i] - times[j]) * (present[i] & present[j]) for j in range(i)] + [own]
+            for i in range(len(times))
+        ]
+        return to_asked, system
+
+
+def solve_unrolled(system: list[list[torch.Tensor]], right: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Solve many small positive definite systems at once, element by element: L D L' factorisation, unrolled.
+
+    system: lower triangle, K rows of 1 to K tensors; right: K tensors; all of one shape. Batched library routines cost
+    a call per system of this size.
+    """
+    size = len(right)
+    lower: list[list[torch.Tensor]] = []
+    diagonal: list[torch.Tensor] = []
+    for i in range(size):
+        scaled: list[torch.Tensor] = []  # row i of L D
+        for j in range(i):
+            entry = system[i][j]
+            for k in range(j):
+                entry = entry - scaled[k] * lower[j][k]
+            scaled.append(entry)
+        lower.append([entry / diagonal[j] for j, entry in enumerate(scaled)])
+        pivot = system[i][i]
+        for j in range(i):
+            pivot = pivot - scaled[j] * lower[i][j]
+        diagonal.append(pivot)
+    solution = list(right)
+    for i in range(size):
+        for j in range(i):
+            solution[i] = solution[i] - lower[i][j] * solution[j]
+    solution = [entry / pivot for entry, pivot in zip(solution, diagonal, strict=True)]
+    for i in reversed(range(size)):
+        for j in range(i + 1, size):
+            solution[i] = solution[i] - lower[j][i] * solution[j]
+    return solution
 
 
 class Residual(nn.Module):
     """Learned residual process and white noise of every feature, for `kinds` kinds of reading.
 
     Good for what a latent path cannot follow: slow drifts, levels of one's own, measurement noise. Not good for
-    correlation between features, which is the path's business. forward(kind): kind (B,) int64 -> ResidualParts.
+    correlation between features, which is the path's business.
+
+    forward(kind, feature): index tensors of the asked cells, (*C) -> ResidualParts.
     """
+
+    start: torch.Tensor
 
     def __init__(self, num_features: int, kinds: int = 1, *, std: float = 0.5, noise: float = 0.3, length: float = 0.3):
         super().__init__()
-        shape = (kinds, num_features)
-        self.log_std = nn.Parameter(torch.full(shape, math.log(std)))
-        self.log_noise = nn.Parameter(torch.full(shape, math.log(noise)))
-        self.log_length = nn.Parameter(torch.full(shape, math.log(length)))
-        self.power_logit = nn.Parameter(torch.zeros(shape))
+        self.register_buffer("start", torch.tensor([math.log(std), math.log(noise), math.log(length), 0.0]))
+        self.shift = nn.Parameter(torch.zeros(4, kinds, num_features))
 
-    def forward(self, kind: torch.Tensor) -> ResidualParts:
-        variance = torch.exp(2 * self.log_std[kind]) + _SMALLEST_NOISE**2
-        noise = torch.exp(2 * self.log_noise[kind]) + _SMALLEST_NOISE**2
-        length = self.log_length[kind].clamp(math.log(_SHORTEST), math.log(_LONGEST)).exp()
+    def forward(self, kind: torch.Tensor, feature: torch.Tensor) -> ResidualParts:
+        raw = self.start.double()[:, None, None] + _GAIN * self.shift.double()
+        variance = torch.exp(2 * raw[0]) + _SMALLEST_NOISE**2
+        noise = torch.exp(2 * raw[1]) + _SMALLEST_NOISE**2
+        length = raw[2].clamp(math.log(_SHORTEST), math.log(_LONGEST)).exp()
         # From 0.1 to 1.9: at 2 the process is so smooth that its covariance is singular.
-        power = 0.1 + 1.8 * torch.sigmoid(self.power_logit[kind])
-        return ResidualParts(*(part[:, None, :] for part in (variance, noise, length, power)))
+        power = 0.1 + 1.8 * torch.sigmoid(raw[3])
+        return ResidualParts(*(part[kind, feature] for part in (variance, noise, length, power)))
