@@ -52,19 +52,23 @@ class Tape:
 
     def add(self, gradients: tuple[torch.Tensor | None, ...], rows: torch.Tensor | None) -> None:
         """Sum one call's gradients of [*parameters, *args]; those of a sample go to its own row."""
+        totals, parts = [], []
         for place, gradient in enumerate(gradients):
             if gradient is None:
                 continue
             of_args = place - len(self.parameters)
-            own_row = of_args >= 0 and self.follows[of_args]
             total = self.sums[place]
             if total is None:
                 leaf = self.args_leaves[of_args] if of_args >= 0 else self.parameters[place]
                 total = self.sums[place] = torch.zeros_like(leaf)
-            if rows is not None and own_row:
+            if rows is not None and of_args >= 0 and self.follows[of_args]:
                 total.index_add_(0, rows, gradient)
             else:
-                total.add_(gradient)
+                totals.append(total)
+                parts.append(gradient)
+        if parts:
+            # One call for all: this runs once a stage, and a small field has as many parameters as operations.
+            torch._foreach_add_(totals, parts)
 
 
 @dataclass(frozen=True)
