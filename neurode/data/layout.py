@@ -19,10 +19,10 @@ _TIME_NAMES = (
     "days", "day", "hours", "hour", "weeks", "week", "months", "years", "year",
 )  # fmt: skip
 _ID_NAMES = (
-    "id", "unique_id", "series_id", "series", "record_id", "recordid", "record", "subject", "subject_id",
-    "subjectid", "patient", "patient_id", "patientid", "person", "person_id", "sample_id", "sampleid", "stay_id",
-    "hadm_id", "icustay_id", "case", "case_id", "object_id", "object", "instance", "unit", "device", "device_id", "sensor", "sensor_id",
-    "animal", "plant", "machine", "site", "station", "group", "key", "name", "ticker", "symbol",
+    "id", "unique_id", "series_id", "series", "record_id", "recordid", "record", "subject", "subject_id", "subjectid",
+    "patient", "patient_id", "patientid", "person", "person_id", "sample_id", "sampleid", "stay_id", "hadm_id",
+    "icustay_id", "case", "case_id", "object_id", "object", "instance", "unit", "device", "device_id", "sensor",
+    "sensor_id", "animal", "plant", "machine", "site", "station", "group", "key", "name", "ticker", "symbol",
 )  # fmt: skip
 _VARIABLE_NAMES = (
     "variable",

@@ -291,7 +291,8 @@ def _check_merged(raw: Source, found: Layout, grouped: Grouped, strict: bool, nu
     if not found.id and num_rows >= 10 and grouped.num_merged > 0.3 * num_rows:
         raise DataError(
             f"{grouped.num_merged:,} of {num_rows:,} rows share their time with another row, so the table seems "
-            f"to hold several series. Name the columns that tell them apart with id. Columns: {_listed(raw.frame.columns)}.",
+            f"to hold several series. Name the columns that tell them apart with id. "
+            f"Columns: {_listed(raw.frame.columns)}.",
             file=raw.where,
         )
 

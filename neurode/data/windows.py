@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,11 +41,10 @@ def cut_windows(series: Series, *, length: float, stride: float) -> list[Series]
     first, last = series.times[0], series.times[-1]
     count = int(np.floor(max(0.0, last - first - length) / stride * (1 + 1e-12))) + 1
     starts = first + stride * np.arange(count)
-    covered = starts[-1] + length
-    if covered <= last:  # a shorter last step, so that the newest observations are used too
-        starts = np.append(starts, np.nextafter(last - length, np.inf))
+    if starts[-1] + length < last - 1e-9 * length:  # a shorter last step, so that the newest observations are used too
+        starts = np.append(starts, last - length)
     edges = starts + length
-    edges[-1] = np.inf
+    edges[-1] = np.inf  # the last window holds the last observation
     left, right = np.searchsorted(series.times, starts), np.searchsorted(series.times, edges)
     return [
         replace(series.select(slice(a, b)), key=(*series.key, k))
@@ -61,7 +61,7 @@ def split_by_time(series: Series, shares: Sequence[float]) -> list[Series]:
     if min(shares, default=0) <= 0 or abs(sum(shares) - 1) > 1e-9:
         raise ValueError(f"the shares of the parts must be positive and add up to 1; got {list(shares)}.")
     edges = [0, *np.round(np.cumsum(shares) * len(series)).astype(int).tolist()]
-    return [series.select(slice(a, b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [series.select(slice(a, b)) for a, b in pairwise(edges)]
 
 
 def windows_by_time(series: Series, *, length: float, stride: float, shares: Sequence[float]) -> list[list[Series]]:
