@@ -64,7 +64,12 @@ class SeriesConfig(BaseModel):
         description="Share of the observed cells that evaluation hides and fills again",
         json_schema_extra=DATA,
     )
-    cuts: int = Field(8, ge=1, description="Forecasts scored per series, each from another cut", json_schema_extra=DATA)
+    cuts: int = Field(
+        8,
+        ge=1,
+        description="Tasks scored per series: forecasts from so many cuts, and so many choices of hidden cells",
+        json_schema_extra=DATA,
+    )
     coverage: float = Field(
         0.9, gt=0, lt=1, description="Share of truths that an interval is to hold", json_schema_extra=DATA
     )

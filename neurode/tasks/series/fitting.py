@@ -103,7 +103,7 @@ def problems(series: Sequence[Series], config: SeriesConfig, choices: Choices) -
     """The two problems, held-out points and forecasts, of `series` under these settings."""
     cuts = max(1, min(config.cuts, _MOST_ENTRIES // max(1, len(series))))
     return [
-        held_out_problem(series, config.hidden_share, config.seed),
+        held_out_problem(series, config.hidden_share, config.seed, draws=cuts),
         forecast_problem(series, choices.horizon, config.seed, cuts=cuts, history=choices.history),
     ]
 

@@ -55,7 +55,7 @@ def physionet() -> Preset:
 
 
 def pbcseq() -> Preset:
-    """Liver patients' visits (Mayo Clinic PBC): futime and status are the outcome and never an input; one year ahead."""
+    """Liver patients' visits (Mayo Clinic PBC): futime and status are the outcome, never an input; two years ahead."""
     return Preset(
         "pbcseq",
         "liver patients' laboratory values, two years ahead",

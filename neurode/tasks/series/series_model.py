@@ -103,7 +103,7 @@ class SeriesModel:
 
     @classmethod
     def load(cls, folder: str | Path) -> "SeriesModel":
-        """The model of a folder (or of a run folder that holds one). DataError where it is missing, damaged or newer."""
+        """The model of a folder, or of a run folder that holds one. DataError where it is missing, damaged or newer."""
         fitted = Fitted.from_folder(ModelFolder.read(folder), str(folder))
         model = cls(**fitted.config.model_dump())
         model._fitted = fitted

@@ -16,10 +16,8 @@ from neurode.tasks.series.scoring.problem import Problem, last_not_after
 
 BASELINES = (LAST_VALUE, LINEAR, MEAN)
 
-_PRIOR_COUNT = 20
-"""A bucket's variance counts the feature's own variance as this many cells, so that a few cells cannot make a narrow
-spread.
-"""
+_ENOUGH = 20
+"""A bucket with fewer cells of a feature is topped up to so many with the feature's overall variance."""
 
 
 def last_value(problem: Problem, means: np.ndarray) -> np.ndarray:
@@ -171,4 +169,5 @@ def _spread(problem: Problem, prediction: np.ndarray, buckets: GapBuckets) -> np
     cell = buckets.of(problem.gap) * features + feature
     count = np.bincount(cell, minlength=buckets.count * features).reshape(buckets.count, features)
     total = np.bincount(cell, weights=square, minlength=buckets.count * features).reshape(buckets.count, features)
-    return np.sqrt((total + _PRIOR_COUNT * overall) / (count + _PRIOR_COUNT))
+    missing = np.maximum(_ENOUGH - count, 0)
+    return np.sqrt((total + missing * overall) / (count + missing))

@@ -142,10 +142,11 @@ def _take(values: np.ndarray, index: np.ndarray) -> np.ndarray:
     return values[np.maximum(index, 0)] if len(values) else np.zeros(len(index))
 
 
-def held_out_problem(series: Sequence[Series], share: float, seed: int) -> Problem:
+def held_out_problem(series: Sequence[Series], share: float, seed: int, *, draws: int = 1) -> Problem:
     """Hide a seeded `share` of the observed cells of each series; the rest is the context.
 
-    The cells hidden of a series depend on its key and the seed only. A series of one observed cell is left out.
+    The cells hidden of a series depend on its key and the seed only. draws: entries made of each series, each with
+    other cells hidden. A series of one observed cell is left out.
     """
     contexts, targets, owner = [], [], []
     for number, one in enumerate(series):
@@ -155,13 +156,14 @@ def held_out_problem(series: Sequence[Series], share: float, seed: int) -> Probl
             continue
         random = np.random.default_rng([int(key_hash(one.key, seed) * 2**32), seed, 1])
         hide = min(max(1, round(share * count)), count - 1)
-        hidden = np.zeros(count, dtype=bool)
-        hidden[random.permutation(count)[:hide]] = True
-        cells = np.zeros_like(observed)
-        cells[observed] = hidden
-        contexts.append(one.keep(observed & ~cells))
-        targets.append(one.keep(cells))
-        owner.append(number)
+        for _ in range(draws):
+            hidden = np.zeros(count, dtype=bool)
+            hidden[random.permutation(count)[:hide]] = True
+            cells = np.zeros_like(observed)
+            cells[observed] = hidden
+            contexts.append(one.keep(observed & ~cells))
+            targets.append(one.keep(cells))
+            owner.append(number)
     return _problem(HELD_OUT, contexts, targets, owner, series)
 
 
