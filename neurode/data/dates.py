@@ -117,15 +117,20 @@ def _find_compact(sample: Any, text: Any) -> DateFormat | None:
 def _candidates(body: Any, text: Any, name: str) -> list[str]:
     longest = max((str(one) for one in body), key=len)
     if re.match(r"\d{4}-\d{1,2}", longest):
-        sep = "T" if "T" in longest else " "
-        if re.fullmatch(r"\d{4}-\d\d", longest):
-            return ["%Y-%m"]
-        if re.fullmatch(r"\d{4}-\d\d-\d\d[T ]\d\d", longest):
-            return [f"%Y-%m-%d{sep}%H"]
-        fraction = [f"%Y-%m-%d{sep}%H:%M:%S.%f"] if body.str.contains(".", regex=False).any() else []
-        return fraction + ["%Y-%m-%d" + clock.format(sep=sep) for clock in reversed(_CLOCKS[:3])]
+        return [_iso_pattern(longest)]
     days = ["%Y/%m/%d", "%Y.%m.%d"] if re.match(r"\d{4}[/.]", longest) else _two_ways(body, text, name)
     return [day + clock.format(sep=sep) for day in [*days, *_NAMED] for clock in _CLOCKS for sep in (" ", "T", ", ")]
+
+
+def _iso_pattern(longest: str) -> str:
+    """The pattern of the finest text of a column; coarser rows are read all the same."""
+    sep = "T" if "T" in longest else " "
+    day, _, clock = longest.partition(sep)
+    if "." in clock:
+        return f"%Y-%m-%d{sep}%H:%M:%S.%f"
+    if clock:
+        return f"%Y-%m-%d{sep}" + ("%H", "%H:%M", "%H:%M:%S")[min(clock.count(":"), 2)]
+    return "%Y-%m-%d" if day.count("-") == 2 else "%Y-%m"
 
 
 def _two_ways(body: Any, text: Any, name: str) -> list[str]:

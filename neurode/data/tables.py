@@ -312,7 +312,7 @@ def _used(raw: Source, schema: Schema, keys: Keys) -> Any:
     columns = dict(keys.columns)
     for name in schema.time:
         column = raw.frame[name]
-        plain = schema.when.form in ("number", "parts", "compact") and raw.share(name) == 1.0 and name not in columns
+        plain = schema.when.form in ("number", "parts") and raw.share(name) == 1.0 and name not in columns
         columns.setdefault(name, pd.to_numeric(column) if is_text(column) and plain else column)
     if schema.layout == "long":
         assert schema.variable is not None

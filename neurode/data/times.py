@@ -219,7 +219,7 @@ def _one_column(name: str, column: Any) -> TimeForm:
     if written is not None:
         compact = "-" not in written.format and written.format.startswith("%Y%m%d")
         form = "compact" if compact else "datetime" if "%H" in written.format else "date"
-        return TimeForm((name,), form, format=written.format, zone=written.zone, whole=compact)
+        return TimeForm((name,), form, format=written.format, zone=written.zone, whole=compact and not is_text(column))
     sample = text[text != ""].head(200)
     clock = sample.str.fullmatch(r"\d+:[0-5]\d(:[0-5]\d(\.\d+)?)?").to_numpy(bool)
     if len(sample) and clock.mean() > 0.5:
