@@ -37,9 +37,8 @@ def filled_page(examples: Sequence[SeriesExample], skipped: str = "") -> Page:
     """Series with hidden observations, filled; `skipped` says why there are none."""
     title = "Filled series"
     if not _drawable(examples):
-        return Page(
-            title, (skipped or "There is no filled series to show: no observation of a test series was hidden.",)
-        )
+        why = clean(skipped) or "no observation of a test series was hidden"
+        return Page(title, (f"There is no filled series to show: {why}.",))
     said = (
         "Some observations of series that training never saw were hidden from the model. It read the remaining ones "
         "and drew the line; the hidden ones show how far off it is, and whether the band is honest."
@@ -51,7 +50,8 @@ def forecast_page(examples: Sequence[SeriesExample], skipped: str = "") -> Page:
     """Series cut and predicted beyond the cut; `skipped` says why there are none."""
     title = "Forecast series"
     if not _drawable(examples):
-        return Page(title, (skipped or "There is no forecast to show: no test series was long enough to be cut.",))
+        why = clean(skipped) or "no test series was long enough to be cut"
+        return Page(title, (f"There is no forecast to show: {why}.",))
     said = (
         "The model read each test series up to the cut, the dashed vertical line, and nothing beyond it. Right of the "
         "cut the line is a forecast, and the open circles are what then happened."
@@ -111,7 +111,7 @@ def draw_band(axes: "Axes", example: SeriesExample) -> None:
     if example.cut is not None:
         axes.axvline(example.cut - start, color=MUTED, lw=1.0, ls=(0, (4, 2.5)), zorder=1)
     axes.set_title(clean(example.title, 44))
-    axes.set_ylabel(clean(example.feature, 28))
+    axes.set_ylabel(clean(example.feature, 20))
     axes.set_xlabel(
         time_label(clean(example.time_unit, 20), clean(example.time_labels[0], 25) if example.time_labels else "")
     )

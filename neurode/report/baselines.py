@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHOWN = 40
-"""Features in one chart; it would not fit a page otherwise."""
+SHOWN = 42
+"""Lines in one chart, the average and the position counted; it would not fit a page otherwise."""
 
 
 def baselines_page(evaluation: Evaluation) -> Page:
     """Every score of every method, and which features gain."""
     title = "Beside the baselines"
     if not evaluation.rows:
-        why = [f"{task}: {reason}" for task, reason in evaluation.skipped.items()]
+        why = [f"{task.capitalize()}: {clean(reason)}." for task, reason in evaluation.skipped.items()]
         return Page(title, ("Nothing was scored.", *why))
     items: list[Item] = [
         f"Scores on {plural(evaluation.num_series, 'test series')} that neither training nor calibration used. "
         "The baselines: the last value seen; the straight line between neighbours, or through the last two and on; "
         "the mean of the training series."
     ]
-    items.extend(f"{task.capitalize()} was not scored: {why}" for task, why in evaluation.skipped.items())
+    items.extend(f"{task.capitalize()} was not scored: {clean(why)}." for task, why in evaluation.skipped.items())
     if any(_ratios(evaluation, task) for task in evaluation.tasks):
         alt = "RMSE of the baselines over the RMSE of neurode, feature by feature."
         items.append(Picture(draw_ratios(evaluation), _ratio_caption(evaluation), alt))

@@ -12,6 +12,7 @@ from neurode.report.style import (
     INK,
     MANY_POINTS,
     MUTED,
+    PAPER,
     VERMILION,
     clean,
     drawing,
@@ -88,21 +89,33 @@ def _draw_portrait(axes: "Axes", latent: LatentMap) -> None:
     x, y = latent.grid_x, latent.grid_y
     fields = np.nan_to_num(latent.field_x), np.nan_to_num(latent.field_y)
     if len(x) > 1 and len(y) > 1 and np.hypot(*fields).max() > 0:
-        speed = np.hypot(*fields)
-        width = 0.5 + 1.1 * speed / speed.max()
-        lines = axes.streamplot(x, y, *fields, color=AXIS, linewidth=width, density=1.0, arrowsize=0.8)
-        lines.lines.set_capstyle("butt")
-        lines.lines.set_rasterized(True)  # some thousand short pieces
+        _draw_streamlines(axes, x, y, *fields)
     for path in latent.paths:
         path = path[np.isfinite(path).all(axis=-1)]
         if not len(path):
             continue
         axes.plot(*path.T, color=BLUE, lw=1.5, alpha=0.9)
-        axes.plot(*path[0], "o", color=INK, ms=4, mew=0, zorder=5)
-        axes.plot(*path[-1], "s", color=VERMILION, ms=4, mew=0, zorder=5)
+        axes.plot(*path[0], "o", mfc=PAPER, mec=INK, ms=4.5, zorder=5)
+        axes.plot(*path[-1], "s", color=VERMILION, ms=4.5, mew=0, zorder=5)
     if len(x) > 1 and len(y) > 1 and y[-1] > y[0]:
         axes.set_xlim(float(x[0]), float(x[-1]))
         axes.set_ylim(float(y[0]), float(y[-1]))
+
+
+def _draw_streamlines(axes: "Axes", x: np.ndarray, y: np.ndarray, u: np.ndarray, v: np.ndarray) -> None:
+    """Streamlines, each as one path: matplotlib draws thousands of pieces, which would fill the page's bytes."""
+    from matplotlib.collections import LineCollection
+
+    drawn = axes.streamplot(x, y, u, v, color=AXIS, linewidth=0.9, density=1.0, arrowsize=0.8)
+    pieces = drawn.lines.get_segments()
+    drawn.lines.remove()
+    paths: list[list[np.ndarray]] = []
+    for piece in pieces:
+        if paths and np.array_equal(paths[-1][-1], piece[0]):
+            paths[-1].extend(piece[1:])
+        else:
+            paths.append(list(piece))
+    axes.add_collection(LineCollection([np.array(path) for path in paths], colors=AXIS, linewidths=0.9, zorder=1))
 
 
 def _caption(latent: LatentMap) -> str:
@@ -111,11 +124,11 @@ def _caption(latent: LatentMap) -> str:
     color = np.asarray(latent.color, dtype=float)
     if np.isfinite(color).any() and np.nanmax(color) > np.nanmin(color):
         said.append(f"Colour: {clean(latent.color_label, 80)}.")
-    said.append("Right, grey: the field on this plane through the mean code, stronger where the line is wider.")
+    said.append("Right, grey: where the field leads on this plane, taken through the mean code.")
     if len(latent.paths):
         said.append(
-            f"Blue: the paths of {plural(len(latent.paths), 'series')}, from the dark dot to the red square. They move "
-            "in all dimensions of the code, so on a plane they may cross each other and the grey lines."
+            f"Blue: the paths of {plural(len(latent.paths), 'series')}, from the open circle to the red square. They "
+            "move in all dimensions of the code, so on a plane they may cross each other and the grey lines."
         )
     total = float(np.nansum(latent.explained))
     said.append(f"The plane holds {percent(min(total, 1.0))} of the variance of the codes.")

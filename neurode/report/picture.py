@@ -19,6 +19,12 @@ PIXELS_PER_INCH = 105
 """CSS pixels that an inch of a picture takes at most, so that type has one size in narrow and wide pictures."""
 
 
+_TAG = re.compile(r"<[^<>]*>")
+"""matplotlib escapes "<" and ">" in labels, so this finds tags only, never a reader's words."""
+
+_REFERENCE = re.compile(r'(href="#|url\(#)([^")]+)')
+
+
 @dataclass(frozen=True)
 class Picture:
     """A figure, the caption that says what one sees, and `alt`: what it is, for who cannot see it."""
@@ -44,7 +50,8 @@ def inline_svg(figure: "Figure", *, name: str, alt: str) -> str:
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r'<style type="text/css">.*?</style>', "", text, flags=re.DOTALL)
     text = re.sub(r"\sxmlns(:\w+)?=\"[^\"]*\"", "", text).replace("xlink:href", "href")
-    text = re.sub(r"<[^<>]*>", lambda tag: _inherit_font(_use_tokens(_shorten(tag.group(0)))), _prefix_ids(text, name))
+    used = {match.group(2) for tag in _TAG.findall(text) for match in _REFERENCE.finditer(tag)}
+    text = _TAG.sub(lambda tag: _inherit_font(_use_tokens(_shorten(_prefix_ids(tag.group(0), name, used)))), text)
     view = re.search(r'viewBox="([^"]*)"', text)
     assert view is not None
     size = round(figure.get_figwidth() * PIXELS_PER_INCH)
@@ -78,17 +85,14 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
     return path
 
 
-def _prefix_ids(svg: str, name: str) -> str:
+def _prefix_ids(tag: str, name: str, used: set[str]) -> str:
     """Make ids unique in the page and drop those nobody refers to."""
-    used = set(re.findall(r'href="#([^"]+)"', svg)) | set(re.findall(r"url\(#([^)]+)\)", svg))
 
     def rename(match: re.Match[str]) -> str:
         return f' id="{name}-{match.group(1)}"' if match.group(1) in used else ""
 
-    # Labels hold no bare "<" or ">" (matplotlib escapes them), so this sees tags only, never a reader's words.
-    svg = re.sub(r"<[^<>]*>", lambda tag: re.sub(r'\sid="([^"]*)"', rename, tag.group(0)), svg)
-    svg = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', svg)
-    return re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
+    tag = re.sub(r'\sid="([^"]*)"', rename, tag)
+    return _REFERENCE.sub(lambda match: f"{match.group(1)}{name}-{match.group(2)}", tag)
 
 
 def _shorten(tag: str) -> str:

@@ -42,7 +42,7 @@ def draw_samples(samples: SampleExamples) -> "Figure":
         for row, feature in zip(grid, features, strict=True):
             _draw_real(row[0], samples, feature)
             _draw_made(row[1], samples, feature)
-            row[0].set_ylabel(clean(samples.features[feature], 26))
+            row[0].set_ylabel(clean(samples.features[feature], 20))
             low, high = _view(samples, feature)
             for axes in row:
                 axes.set_ylim(low, high)

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from neurode.core.extras import require
 from neurode.tasks.series.results import LAST_VALUE, LINEAR, MEAN, NEURODE
 
@@ -132,9 +130,8 @@ def new_figure(height: float, width: float = WIDTH) -> "Figure":
 
 
 def ramp(matplotlib: ModuleType) -> "Colormap":
-    """Cividis without its ends, which would vanish on a dark or on a white ground; made for colour-blind readers."""
-    full = matplotlib.colormaps["cividis"]
-    return matplotlib.colors.LinearSegmentedColormap.from_list("ramp", full(np.linspace(0.2, 0.93, 64)))
+    """Blue over grey to yellow, ever lighter, as cividis, but neither end vanishes on a dark or on a white ground."""
+    return matplotlib.colors.LinearSegmentedColormap.from_list("ramp", ["#3568ad", "#8b8f88", "#e0b52e"])
 
 
 def bare(axes: "Axes") -> None:
@@ -164,7 +161,9 @@ def _power(value: float) -> str:
 
 def whole_numbers(axis: "Axis") -> None:
     """Ticks at whole numbers only, few enough to read."""
-    axis.set_major_locator(require("matplotlib.ticker", extra="tools").MaxNLocator(6, integer=True))
+    axis.set_major_locator(
+        require("matplotlib.ticker", extra="tools").MaxNLocator(6, integer=True, steps=[1, 2, 5, 10])
+    )
 
 
 def legend_above(figure: "Figure", axes: "Axes", columns: int | None = None) -> None:
@@ -185,8 +184,9 @@ def clean(text: object, limit: int | None = None) -> str:
 
 
 def _printable(char: str) -> bool:
-    # Controls, lone surrogates and unassigned code points are not allowed in XML or cannot be encoded.
-    return char.isspace() or unicodedata.category(char) not in ("Cc", "Cs", "Cn", "Cf")
+    # Controls and lone surrogates are not allowed in XML, others show nothing or turn the text around. The two joiners
+    # shape letters in Persian and in Indian scripts.
+    return char.isspace() or char in "\u200c\u200d" or not unicodedata.category(char).startswith("C")
 
 
 def time_label(unit: str, since: str = "") -> str:

@@ -8,8 +8,8 @@ import torch
 
 from neurode.report.page import Formula, Page
 from neurode.report.picture import Picture
-from neurode.report.story.residual import NUM_LAYERS, draw_plane, layer, residual_paths, start_points
-from neurode.report.style import BLUE, MUTED, drawing, new_figure, number
+from neurode.report.story.residual import NUM_LAYERS, draw_plane, frame, layer, residual_paths, start_points
+from neurode.report.style import BLUE, MUTED, WIDTH, drawing, new_figure, number
 from neurode.solving import solve
 
 if TYPE_CHECKING:
@@ -70,16 +70,14 @@ def euler_paths() -> EulerPaths:
 def draw_euler(result: EulerPaths) -> "Figure":
     """A panel a step size: Euler's steps in blue over the exact curves in grey."""
     everything = np.concatenate([result.exact, *result.paths.values()]).reshape(-1, 2)
-    low, high = everything.min(axis=0), everything.max(axis=0)
-    margin = 0.05 * float((high - low).max())
+    width, height = np.ptp(everything, axis=0)
     with drawing():
-        figure = new_figure(3.35)
+        figure = new_figure(0.31 * WIDTH * height / width + 0.4)
         for axes, (size, paths) in zip(figure.subplots(1, len(result.paths)), result.paths.items(), strict=True):
             for point in range(result.exact.shape[1]):
                 axes.plot(*result.exact[:, point].T, color=MUTED, lw=2.6, alpha=0.4, zorder=1)
             draw_plane(axes, paths, [BLUE] * (len(paths) - 1), heads={1.0: 12, 0.5: 8}.get(size, 0))
-            axes.set_xlim(low[0] - margin, high[0] + margin)
-            axes.set_ylim(low[1] - margin, high[1] + margin)
+            frame(axes, everything)
             axes.set_title(f"Δt = {_NAMES[size]}: {len(paths) - 1} steps, error {number(result.errors[size], 2)}")
     return figure
 
@@ -87,7 +85,7 @@ def draw_euler(result: EulerPaths) -> "Figure":
 def _caption(result: EulerPaths) -> str:
     coarse, middle, fine = (result.errors[size] for size in STEP_SIZES)
     return (
-        "Wide grey: the exact curves. Blue: Euler's steps, from the dark marks to the red ones. The error is the root "
+        "Wide grey: the exact curves. Blue: Euler's steps, from the open marks to the red ones. The error is the root "
         f"mean square distance between the ends of both: {number(coarse, 2)}, {number(middle, 2)}, {number(fine, 2)}. "
         f"From 1/2 to 1/8 it falls {number(middle / fine, 2)}-fold for 4 times the work: Euler's method pays dearly "
         "for accuracy."

@@ -8,7 +8,7 @@ import torch
 
 from neurode.report.page import Formula, Page
 from neurode.report.picture import Picture
-from neurode.report.style import AXIS, INK, VERMILION, bare, drawing, new_figure, ramp
+from neurode.report.style import AXIS, INK, PAPER, VERMILION, bare, drawing, new_figure, ramp
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ def draw_layers(paths: np.ndarray) -> "Figure":
             right.plot(range(len(paths)), paths[:, point, 0], color=AXIS, lw=1.0, zorder=1)
             for t in range(len(paths) - 1):
                 right.plot([t, t + 1], paths[t : t + 2, point, 0], color=colors[t], lw=1.2)
-            right.plot(0, paths[0, point, 0], "o" if point < half else "s", color=INK, ms=4, mew=0, zorder=4)
+            right.plot(0, paths[0, point, 0], "o" if point < half else "s", mfc=PAPER, mec=INK, ms=4.5, zorder=4)
             right.plot(len(paths) - 1, paths[-1, point, 0], "o" if point < half else "s", color=VERMILION, ms=4, mew=0)
         right.set_title("The same: first number of the state under depth")
         right.set_xlabel("layer t")
@@ -95,19 +95,24 @@ def draw_plane(axes: "Axes", paths: np.ndarray, colors: list[str], *, heads: flo
             else:
                 axes.plot(*zip(tail, head, strict=True), color=color, lw=1.2)
     for part, marker in ((slice(None, half), "o"), (slice(half, None), "s")):
-        axes.plot(*paths[0, part].T, marker, color=INK, ms=4.5, mew=0, zorder=5)
+        axes.plot(*paths[0, part].T, marker, mfc=PAPER, mec=INK, ms=4.8, zorder=5)
         axes.plot(*paths[-1, part].T, marker, color=VERMILION, ms=4.5, mew=0, zorder=5)
-    axes.set_aspect("equal", adjustable="datalim")
-    low, high = paths.reshape(-1, 2).min(axis=0), paths.reshape(-1, 2).max(axis=0)
-    margin = 0.05 * float((high - low).max())
+    bare(axes)
+    frame(axes, paths)
+
+
+def frame(axes: "Axes", points: np.ndarray) -> None:
+    """Show all of `points` (..., 2) with one scale for both directions, at the top left of the panel's place."""
+    low, high = points.reshape(-1, 2).min(axis=0), points.reshape(-1, 2).max(axis=0)
+    margin = 0.04 * float((high - low).max())
     axes.set_xlim(low[0] - margin, high[0] + margin)
     axes.set_ylim(low[1] - margin, high[1] + margin)
-    bare(axes)
+    axes.set_aspect("equal", anchor="NW")
 
 
 _CAPTION = (
-    f"Eight inputs, dark, pass through {NUM_LAYERS} layers and end at the red marks; dots and squares are two classes. "
-    "Here f(h, θ) = tanh(θ h), a layer of two neurons, whose weights θ[t] change a little from layer to layer. Blue "
-    "arrows are the first layers, yellow ones the last. An arrow starts where the one before ended: the layers draw "
-    "broken curves, with one corner a layer."
+    f"Eight inputs, the open marks, pass through {NUM_LAYERS} layers and end at the red marks; dots and squares are "
+    "two classes. Here f(h, θ) = tanh(θ h), a layer of two neurons, whose weights θ[t] change a little from layer to "
+    "layer. Blue arrows are the first layers, yellow ones the last. An arrow starts where the one before ended: the "
+    "layers draw broken curves, with one corner a layer."
 )

@@ -201,7 +201,8 @@ def _walk_row(panels: list["Axes"], reading: SpiralReading, colors: "Colormap") 
         share = step / max(1, len(reading.walk) - 1)
         _path(axes, path, colors(share))
         _frame(axes, reading.walk.reshape(-1, 2))
-        axes.set_title(f"{100 * share:.0f} %", loc="center", fontweight="normal", fontsize=8)
+        name = {0.0: "clockwise", 1.0: "counter-clockwise"}.get(share, f"{100 * share:.0f} %")
+        axes.set_title(name, loc="center", fontweight="normal", fontsize=8)
 
 
 def _made_panels(panels: list["Axes"], reading: SpiralReading, colors: "Colormap") -> None:
@@ -227,7 +228,7 @@ def _frame(axes: "Axes", points: np.ndarray) -> None:
 
 
 def _between(matplotlib) -> "Colormap":
-    return matplotlib.colors.LinearSegmentedColormap.from_list("turning", [BLUE, "#8a5f87", VERMILION])
+    return matplotlib.colors.LinearSegmentedColormap.from_list("turning", ["#2e7ec4", "#8f6a8e", "#d9642b"])
 
 
 def _shown(reading: SpiralReading) -> list[int]:

@@ -130,10 +130,10 @@ def draw_steps(chosen: ChosenSteps) -> "Figure":
         above.plot(chosen.times, chosen.states[:, 0], "o", color=BLUE, ms=3.4, mew=0)
         above.set_title("The voltage, and the steps that dopri5 took")
         above.set_ylabel("voltage")
-        below.stairs(sizes, chosen.times, baseline=None, color=INK, lw=1.2)
+        below.stairs(sizes[1:-1], chosen.times[1:-1], baseline=None, color=INK, lw=1.2)
         below.set_yscale("log")
         powers_of_ten(below.yaxis, (0.1, 0.2, 0.5, 1, 2, 5, 10))
-        below.set_ylim(0.75 * sizes[1:-1].min(), 1.4 * sizes.max())
+        below.set_ylim(0.75 * sizes[1:-1].min(), 1.4 * sizes[1:-1].max())
         below.set_title("How long each step is")
         below.set_ylabel("step size")
         below.set_xlabel("time")
@@ -174,9 +174,10 @@ def _steps_caption(chosen: ChosenSteps) -> str:
     equal = int(np.ceil(SPAN / sizes.min()))
     return (
         f"A model of a nerve cell, at rest and then firing. At tolerance {RTOL:g} dopri5 takes {len(chosen.times) - 1} "
-        f"steps and {chosen.evaluations} evaluations of f ({chosen.rejected} steps were tried and rejected). It "
+        f"steps and {chosen.evaluations} evaluations of f ({chosen.rejected} more steps were tried and rejected). It "
         f"strides while little happens, up to {number(sizes.max(), 2)}, and treads carefully, down to "
-        f"{number(sizes.min(), 2)}, while the cell fires. Equal steps as short as its shortest would be {equal}."
+        f"{number(sizes.min(), 2)}, while the cell fires. Equal steps as short as its shortest would be {equal}. The "
+        "first step, which only feels its way, and the last, cut to end in time, are not drawn below."
     )
 
 
@@ -184,7 +185,9 @@ def _work_caption(work: tuple[WorkPrecision, ...]) -> str:
     goal = 1e-4
     needed = {line.method: _evaluations_for(line, goal) for line in work}
     said = [
-        f"{method} needs about {number(count, 2)} evaluations" for method, count in needed.items() if np.isfinite(count)
+        f"{method} needs about {float(f'{count:.2g}'):,.0f} evaluations"
+        for method, count in needed.items()
+        if np.isfinite(count)
     ]
     missed = [method for method, count in needed.items() if not np.isfinite(count)]
     words = "The same nerve cell solved to different accuracies; down and left is better."
