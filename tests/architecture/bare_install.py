@@ -8,15 +8,13 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 
 SNIPPETS = {
-    "solve": """
+    "library": """
 import math, torch, neurode
 solution = neurode.solve(lambda t, y: -y, torch.ones(3, dtype=torch.float64), torch.linspace(0.0, 1.0, 5).double())
 assert solution.ys.shape == (5, 3), solution.ys.shape
 assert abs(solution.ys[-1, 0].item() - math.exp(-1.0)) < 1e-5, solution.ys
 print("solved")
-""",
-    "train": """
-import torch, neurode
+
 torch.manual_seed(0)
 model = neurode.NeuralODE(neurode.MLPField(2, hidden=(8,)))
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -28,9 +26,7 @@ before.backward()
 optimizer.step()
 assert loss().item() < before.item()
 print("trained")
-""",
-    "autoencoder": """
-import neurode
+
 neurode.RNNEncoder, neurode.NeuralODEDecoder, neurode.ODEVAE
 print("models are there")
 """,

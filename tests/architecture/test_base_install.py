@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 BARE = Path(__file__).with_name("bare_install.py")
 
 
@@ -15,12 +13,9 @@ def run(snippet: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    ("snippet", "says"), [("solve", "solved"), ("train", "trained"), ("autoencoder", "models are there")]
-)
-def test_without_extras_the_library_door_works(snippet, says):
-    done = run(snippet)
-    assert (done.returncode, done.stdout.strip()) == (0, says), done.stderr
+def test_without_extras_the_library_door_works():
+    done = run("library")
+    assert (done.returncode, done.stdout.splitlines()) == (0, ["solved", "trained", "models are there"]), done.stderr
 
 
 def test_without_extras_the_command_names_the_extra_and_exits_with_three():
