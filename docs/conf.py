@@ -25,6 +25,7 @@ html_title = f"neurode {version}"
 html_static_path: list[str] = []
 
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False  # torch's docstrings are written for torch's own pages
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 

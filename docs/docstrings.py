@@ -1,7 +1,7 @@
 """Docstrings of neurode are plain text with `code` in single backticks; this turns one into reStructuredText.
 
 What Sphinx would take for markup (a star in `*args`, a trailing underscore, a bar) is escaped, indented blocks become
-literal blocks, and lines that begin with a dash become a list. So a docstring is written for the person who reads the
+literal blocks, and lines that begin with a dash, or with the names of arguments, become a list. So a docstring is written for the person who reads the
 source, and cannot break the build.
 """
 
@@ -9,6 +9,7 @@ import re
 
 _CODE = re.compile(r"``([^`]+)``|`([^`]+)`")
 _SPECIAL = re.compile(r"([\\*|]|_(?!\w))")
+_ARGUMENT = re.compile(r"([a-z_]\w*(?:, [a-z_]\w*)*): ")
 
 
 def render(lines: list[str]) -> list[str]:
@@ -32,6 +33,9 @@ def _blocks(lines: list[str]) -> list[list[str]]:
 def _block(block: list[str]) -> list[str]:
     if block[0].startswith((" ", ">>>")):
         return ["::", "", *("    " + line for line in block)]
+    unindented = [line for line in block if not line.startswith(" ")]
+    if len(unindented) > 1 and all(_ARGUMENT.match(line) for line in unindented):
+        block = [line if line.startswith(" ") else "- " + _ARGUMENT.sub(r"`\1`: ", line) for line in block]
     out: list[str] = []
     in_list = False
     for line in block:
