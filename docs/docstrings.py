@@ -1,8 +1,8 @@
 """Docstrings of neurode are plain text with `code` in single backticks; this turns one into reStructuredText.
 
 What Sphinx would take for markup (a star in `*args`, a trailing underscore, a bar) is escaped, indented blocks become
-literal blocks, and lines that begin with a dash, or with the names of arguments, become a list. So a docstring is written for the person who reads the
-source, and cannot break the build.
+literal blocks, and lines that begin with a dash, or with the names of arguments, become a list. So a docstring is
+written for the person who reads the source, and cannot break the build.
 """
 
 import re
