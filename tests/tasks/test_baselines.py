@@ -71,7 +71,9 @@ def test_the_slope_length_with_the_least_error_is_taken():
     baselines = Baselines.fit([problem], np.array([70.0, 8.0]), np.array([6.0, 2.0]), 1.5)
     chosen = baselines.history[FORECAST]
     error = {
-        length: np.mean(np.square(linear(problem, baselines.means, length) - problem.asked.value)[problem.asked.feature == 1])
+        length: np.mean(
+            np.square(linear(problem, baselines.means, length) - problem.asked.value)[problem.asked.feature == 1]
+        )
         for length in (1.5e-6, chosen)
     }
     assert error[chosen] < error[1.5e-6]

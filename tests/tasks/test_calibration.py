@@ -6,16 +6,21 @@ from neurode.tasks.series.scoring.metrics import normal_quantile
 
 
 def draw(count: int, seed: int):
-    """Cells whose errors are t-distributed, wider far away and for the second feature: nothing like the promised std of 1."""
+    """Cells whose errors are t-distributed, wider far away and for the second feature: nothing like a std of 1."""
     random = np.random.default_rng(seed)
     feature, gap = random.integers(0, 2, count), random.uniform(0, 10, count)
     asked = Asked(feature, gap, np.where(random.uniform(size=count) < 0.5, -1.0, 1.0))
     return asked, np.abs(random.standard_t(4, count)) * (0.5 + 0.2 * gap) * (1 + feature)
 
 
+def fitted(count: int) -> Calibration:
+    asked, ratio = draw(count, 0)
+    return Calibration.fit([asked], [ratio], 2)
+
+
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])
 def test_intervals_cover_what_they_promise_on_other_data_for_each_feature_and_distance(level):
-    calibration = Calibration.fit(*zip(draw(20_000, 0), strict=True), 2)
+    calibration = fitted(20_000)
     asked, ratio = draw(50_000, 1)
     held = ratio <= calibration.factor(asked, level)
     assert held.mean() == pytest.approx(level, abs=0.01)
@@ -25,7 +30,7 @@ def test_intervals_cover_what_they_promise_on_other_data_for_each_feature_and_di
 
 
 def test_factors_grow_with_the_level():
-    calibration = Calibration.fit(*zip(draw(500, 0), strict=True), 2)
+    calibration = fitted(500)
     asked, _ = draw(50, 1)
     levels = np.concatenate([np.linspace(0, 0.995, 60), [0.997, 0.999, 0.9999]])
     assert np.all(np.diff(calibration.factor(asked, levels), axis=1) >= 0)
@@ -39,7 +44,7 @@ def test_a_group_of_few_cells_leans_on_the_wider_ones():
 
 
 def test_many_levels_agree_with_one_at_a_time():
-    calibration = Calibration.fit(*zip(draw(500, 0), strict=True), 2)
+    calibration = fitted(500)
     asked, _ = draw(20, 1)
     levels = np.array([0.03, 0.4, 0.9, 0.999])
     single = np.stack([calibration.factor(asked, float(level)) for level in levels], axis=1)
@@ -52,7 +57,7 @@ def test_without_calibration_the_factors_are_those_of_the_normal_distribution():
 
 
 def test_calibration_comes_back_from_json():
-    calibration = Calibration.fit(*zip(draw(500, 0), strict=True), 2)
+    calibration = fitted(500)
     asked, _ = draw(30, 1)
     again = Calibration.from_json(calibration.to_json())
     np.testing.assert_allclose(again.factor(asked, 0.87), calibration.factor(asked, 0.87), rtol=1e-6)

@@ -71,7 +71,9 @@ def test_a_missing_folder_is_said(tmp_path):
         ModelFolder.read(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["config.json", "preprocessing.json", "training.json", "model.safetensors", "README.md"])
+@pytest.mark.parametrize(
+    "name", ["config.json", "preprocessing.json", "training.json", "model.safetensors", "README.md"]
+)
 def test_a_folder_with_a_part_missing_is_damaged(whole, tmp_path, name):
     folder = whole.write(tmp_path / "model")
     (folder / name).unlink()

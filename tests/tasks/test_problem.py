@@ -13,8 +13,12 @@ def test_hidden_and_seen_cells_together_are_the_series():
     series = many_series(10)
     problem = held_out_problem(series, 0.25, 0)
     for owner, context, target in zip(problem.owner, problem.contexts, problem.targets, strict=True):
-        seen = {(t, f) for t, row in zip(context.times, context.values, strict=True) for f in np.flatnonzero(~np.isnan(row))}
-        hidden = {(t, f) for t, row in zip(target.times, target.values, strict=True) for f in np.flatnonzero(~np.isnan(row))}
+        seen = {
+            (t, f) for t, row in zip(context.times, context.values, strict=True) for f in np.flatnonzero(~np.isnan(row))
+        }
+        hidden = {
+            (t, f) for t, row in zip(target.times, target.values, strict=True) for f in np.flatnonzero(~np.isnan(row))
+        }
         assert not seen & hidden
         assert len(seen) + len(hidden) == series[owner].num_observations
         assert len(hidden) == max(1, round(0.25 * series[owner].num_observations))

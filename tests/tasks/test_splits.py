@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -61,7 +63,7 @@ def test_windows_of_one_series_lie_in_order_of_time_and_share_no_row_between_set
         (min(w.times[0] for w in part), max(w.times[-1] for w in part))
         for part in (split.train, split.validation, split.calibration, split.test)
     ]
-    for (_, last), (first, _) in zip(ends[:-1], ends[1:], strict=True):
+    for (_, last), (first, _) in pairwise(ends):
         assert last < first
     assert used.border is not None
     assert used.border <= ends[3][0]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,12 +92,11 @@ def choose(
         epochs=epochs,
         batch_size=batch_size,
         patience=config.patience or max(10, epochs // 6),
-        sentences=(),
     )
     if config.latent_dim is None or config.hidden_dim is None:
         said.append(f"latent size {choices.latent_dim}, hidden size {choices.hidden_dim}, for {features} features")
     said.append(f"batches of {batch_size} series, at most {epochs} epochs, patience {choices.patience}")
-    return _with_sentences(choices, said)
+    return replace(choices, sentences=tuple(said))
 
 
 def typical_spacing(series: Sequence[Series]) -> float:
@@ -122,7 +121,3 @@ def _power_of_two(number: float, low: int, high: int) -> int:
 
 def _said(length: float, time_unit: str) -> str:
     return f"{length:g} {time_unit}".strip()
-
-
-def _with_sentences(choices: Choices, said: Sequence[str]) -> Choices:
-    return Choices(**{**choices.__dict__, "sentences": tuple(said)})

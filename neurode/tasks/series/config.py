@@ -6,13 +6,13 @@ None (or "auto") means: chosen from the training series when `fit` starts, and w
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from neurode.core.errors import DataError
 
-MODEL = {"panel": "Model"}
-DATA = {"panel": "Data and split"}
-TRAINING = {"panel": "Training"}
+MODEL: dict[str, JsonValue] = {"panel": "Model"}
+DATA: dict[str, JsonValue] = {"panel": "Data and split"}
+TRAINING: dict[str, JsonValue] = {"panel": "Training"}
 
 
 class SeriesConfig(BaseModel):

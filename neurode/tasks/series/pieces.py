@@ -3,17 +3,14 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-
-import numpy as np
 
 from neurode.core.errors import DataError
 from neurode.data.series import Series
-from neurode.data.windows import cut_windows
-from neurode.tasks.series.splits import Split, split_by_key, split_by_time, time_borders
+from neurode.data.windows import cut_windows, windows_by_time
+from neurode.tasks.series.splits import Split, split_by_key
 
 _OVERLAP = 4
-"""Training windows start a quarter of their length apart: the model meets every row at several places of a window."""
+"""Windows start a quarter of their length apart: the model meets every row at several places of a window."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def split_pieces(
 ) -> tuple[Split[Series], Used]:
     """Four sets of pieces, and the memory of what was used.
 
-    Several series are split by key, then cut; one series is cut and split by time. Only training windows overlap.
+    Several series are split by key, then cut; one series is split by time, then cut.
     """
     if len(series) == 1:
         if window is None:
@@ -95,14 +92,12 @@ def split_pieces(
 
 
 def _split_one(one: Series, shares: tuple[float, float, float], window: float) -> tuple[Split[Series], Used]:
-    borders = time_borders(one, shares)
-    edges = [-np.inf, *borders, np.inf]
-    parts = [one.select((one.times >= low) & (one.times < high)) for low, high in pairwise(edges)]
-    # Each part is cut on its own, from its own beginning, so that no window is lost to a border.
-    windows = [
-        piece
-        for number, part in enumerate(parts)
-        for piece in cut([part], window, overlap=_OVERLAP if number == 0 else 2)
-    ]
-    named = [Series((*one.key, number), piece.times, piece.values) for number, piece in enumerate(windows)]
-    return split_by_time(named, borders), Used(frozenset({fingerprint(one)}), float(borders[-1]))
+    parts = windows_by_time(one, length=window, stride=window / _OVERLAP, shares=(1 - sum(shares), *shares))
+    split = Split(*(tuple(part) for part in parts))
+    empty = [name for name, size in split.sizes.items() if size == 0]
+    if empty:
+        raise DataError(
+            f"the series of {one.num_times} rows leaves no window for {', '.join(empty)}. "
+            "Give a longer series, or a shorter window="
+        )
+    return split, Used(frozenset({fingerprint(one)}), float(min(piece.times[0] for piece in split.test)))

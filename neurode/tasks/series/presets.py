@@ -73,7 +73,7 @@ def pbcseq() -> Preset:
 
 def co2() -> Preset:
     """Weekly CO2 at Mauna Loa: one series, cut into windows, one year ahead."""
-    return Preset("co2", "weekly CO2 at Mauna Loa, one year ahead", {"time": "date"}, {"horizon": "1 year"})
+    return Preset("co2", "weekly CO2, one year ahead", {"time": "date"}, {"horizon": "1 year", "window": "3 years"})
 
 
 PRESETS: Mapping[str, Callable[[], Preset]] = {

@@ -1,7 +1,7 @@
 """Which series train the model, which judge it, which calibrate its intervals: four sets that share no series.
 
 Many series are split by a hash of their key, so the same series falls into the same set in every run with the same
-seed, on every machine, whatever other series the table holds. One long series is split by time.
+seed, on every machine, whatever other series the table holds. One long series is split by time (`pieces`).
 """
 
 import hashlib
@@ -71,36 +71,3 @@ def split_by_key(series: Sequence[Series], shares: Sequence[float], seed: int) -
             middle = np.concatenate([[0.0], borders, [1.0]])[wanted : wanted + 2].mean()
             part[np.argmin(np.where(crowded, np.abs(hashes - middle), np.inf))] = wanted
     return Split(*(tuple(one for one, of in zip(series, part, strict=True) if of == wanted) for wanted in range(4)))
-
-
-def time_borders(series: Series, shares: Sequence[float]) -> np.ndarray:
-    """The three times at which one long series passes from train to validation, to calibration, to test.
-
-    shares: of validation, calibration and test, counted in rows (not in time, which may hold long gaps).
-    """
-    rows = np.cumsum([1 - sum(shares), *shares])[:-1] * series.num_times
-    return series.times[np.clip(np.round(rows).astype(int), 1, series.num_times - 1)]
-
-
-def split_by_time(windows: Sequence[Series], borders: np.ndarray) -> Split[Series]:
-    """Split windows of one series at `borders`; a window that straddles a border is left out of all sets."""
-    first = np.array([window.times[0] for window in windows])
-    last = np.array([window.times[-1] for window in windows])
-    part_of_first = np.searchsorted(borders, first, side="right")
-    part_of_last = np.searchsorted(borders, last, side="right")
-    clean = part_of_first == part_of_last
-    split = Split(
-        *(
-            tuple(
-                window for window, keep, of in zip(windows, clean, part_of_first, strict=True) if keep and of == wanted
-            )
-            for wanted in range(4)
-        )
-    )
-    empty = [part for part, size in split.sizes.items() if size == 0]
-    if empty:
-        raise DataError(
-            f"cut at the borders between the sets, the series leaves no window for {', '.join(empty)} "
-            f"({len(windows)} windows in all). Pass a shorter window, or a longer series."
-        )
-    return split

@@ -89,7 +89,7 @@ def _frame(table: Table, keys: Sequence[tuple], times: np.ndarray, start: np.nda
     assert schema.variable is not None
     assert schema.value is not None
     repeated = np.repeat(np.arange(len(times)), len(names))
-    columns = {**schema.write_id([keys[row] for row in repeated]), **schema.write_time(times[repeated])}
+    columns = {**schema.write_id([keys[int(row)] for row in repeated]), **schema.write_time(times[repeated])}
     columns[schema.variable] = np.tile(np.array(names, dtype=object), len(times))
     for layer, name in enumerate((schema.value, f"{schema.value}_lo", f"{schema.value}_hi")):
         columns[name] = dense[layer].reshape(-1)

@@ -44,11 +44,10 @@ def sample(fitted: Fitted, n: int, times: Sequence[float | str] | None, seed: in
     assert schema.variable is not None
     assert schema.value is not None
     features = len(schema.features)
-    frame = pd.DataFrame(columns)
-    frame = frame.loc[frame.index.repeat(features)].reset_index(drop=True)
-    frame[schema.variable] = np.tile(np.array(schema.features, dtype=object), n * len(since))
-    frame[schema.value] = values.reshape(-1)
-    return frame
+    columns = {name: np.repeat(column, features) for name, column in columns.items()}
+    columns[schema.variable] = np.tile(np.array(schema.features, dtype=object), n * len(since))
+    columns[schema.value] = values.reshape(-1)
+    return pd.DataFrame(columns)
 
 
 def _since_start(fitted: Fitted, times: Sequence[float | str]) -> np.ndarray:

@@ -120,7 +120,7 @@ class Calibration:
         return cls((first, second), (inside, beyond))
 
 
-def _factors(ratio, feature, bucket, features: int, buckets: int, whole: np.ndarray) -> np.ndarray:
+def _factors(ratio, feature, bucket, features: int, buckets: int, whole: np.ndarray | None) -> np.ndarray:
     """(buckets, features, levels): each group's own quantiles, drawn to the product of its bucket's and its
     feature's.
     """

@@ -164,9 +164,20 @@ def _score_rows(
                 unit="km",
             )
         )
-    for f in np.flatnonzero(number):
-        marks_of = (rmse[f], mae[f], crps[f], covered[f])
-        rows.append(ScoreRow(problem.task, method, features[f], *(float(x) for x in marks_of), int(number[f])))
+    rows += [
+        ScoreRow(
+            task=problem.task,
+            method=method,
+            feature=name,
+            rmse=float(rmse[f]),
+            mae=float(mae[f]),
+            crps=float(crps[f]),
+            coverage=float(covered[f]),
+            count=int(number[f]),
+        )
+        for f, name in enumerate(features)
+        if number[f]
+    ]
     return rows
 
 

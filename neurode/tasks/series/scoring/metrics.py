@@ -12,6 +12,8 @@ import torch
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius of the Earth (IUGG R1)."""
 
+Degrees = np.ndarray | float
+
 _LATITUDE = ("lat", "latitude")
 _LONGITUDE = ("lon", "long", "lng", "longitude")
 
@@ -86,7 +88,7 @@ def feature_means(values: np.ndarray, feature: np.ndarray, num_features: int) ->
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def great_circle_km(lat_a: np.ndarray, lon_a: np.ndarray, lat_b: np.ndarray, lon_b: np.ndarray) -> np.ndarray:
+def great_circle_km(lat_a: Degrees, lon_a: Degrees, lat_b: Degrees, lon_b: Degrees) -> np.ndarray:
     """Distance on the sphere in km between points given in degrees (haversine formula)."""
     lat_a, lon_a, lat_b, lon_b = (np.radians(angle) for angle in (lat_a, lon_a, lat_b, lon_b))
     half = np.sin((lat_b - lat_a) / 2) ** 2 + np.cos(lat_a) * np.cos(lat_b) * np.sin((lon_b - lon_a) / 2) ** 2
