@@ -59,7 +59,7 @@ def test_the_verdict_in_words_and_the_small_table_come_first(document):
 def test_every_picture_has_a_caption_and_words_for_who_cannot_see_it(document):
     reading = assert_self_contained(document)
     assert document.count("<figcaption>") == document.count("<figure>") == len(reading.svgs)
-    assert all(len(svg.get("aria-label")) > 15 for svg in reading.svgs)
+    assert all(len(svg.get("aria-label", "")) > 15 for svg in reading.svgs)
 
 
 def test_pictures_follow_light_dark_and_paper(document):
@@ -107,6 +107,8 @@ def test_parts_that_are_missing_become_sentences(tmp_path):
 
 def test_numbers_that_are_all_nan_become_sentences_and_dashes(tmp_path):
     data = made_report_data()
+    assert data.samples is not None
+    assert data.latent is not None
     rows = tuple(replace(row, rmse=np.nan, mae=np.nan, crps=np.nan, coverage=np.nan) for row in data.evaluation.rows)
     by_horizon = tuple(replace(row, rmse=np.nan, crps=np.nan, km=np.nan) for row in data.evaluation.by_horizon)
     curves = tuple(replace(curve, actual=curve.actual * np.nan) for curve in data.evaluation.coverage_curves)
@@ -161,6 +163,7 @@ def test_tens_of_thousands_of_points_are_rasterised_so_that_the_page_can_be_mail
         for i in range(2)
     )  # fmt: skip
     data = made_report_data()
+    assert data.latent is not None
     codes = rng.standard_normal((20_000, 2))
     latent = replace(data.latent, codes=codes, color=codes[:, 0], keys=tuple((i,) for i in range(len(codes))))
     path = write_series_report(replace(data, examples=heavy, latent=latent), tmp_path / "r.html")
