@@ -18,39 +18,22 @@ _TIME_NAMES = (
     "time", "timestamp", "datetime", "date_time", "date", "ds", "t", "ts", "charttime", "visit_time", "mjd",
     "days", "day", "hours", "hour", "weeks", "week", "months", "years", "year",
 )  # fmt: skip
-_ID_NAMES = (
-    "id", "unique_id", "series_id", "series", "record_id", "recordid", "record", "subject", "subject_id", "subjectid",
-    "patient", "patient_id", "patientid", "person", "person_id", "sample_id", "sampleid", "stay_id", "hadm_id",
-    "icustay_id", "case", "case_id", "object_id", "object", "instance", "unit", "device", "device_id", "sensor",
-    "sensor_id", "animal", "plant", "machine", "site", "station", "group", "key", "name", "ticker", "symbol",
+_ID_NAMES = (  # nothing but an id
+    "id", "unique_id", "series_id", "record_id", "recordid", "subject", "subject_id", "subjectid", "patient", "patient_id",
+    "patientid", "person", "person_id", "sample_id", "sampleid", "stay_id", "hadm_id", "icustay_id", "case_id",
+    "object_id", "device_id", "sensor_id",
+)  # fmt: skip
+_LOOSE_ID_NAMES = (  # an id where several series have one
+    "series", "record", "case", "object", "instance", "unit", "device", "sensor", "animal", "plant", "machine", "site",
+    "station", "group", "key", "name", "ticker", "symbol",
 )  # fmt: skip
 _VARIABLE_NAMES = (
-    "variable",
-    "parameter",
-    "param",
-    "measurement",
-    "feature",
-    "item",
-    "itemid",
-    "test",
-    "code",
-    "label",
-    "band",
-)
+    "variable", "parameter", "param", "measurement", "feature", "item", "itemid", "test", "code", "label", "band",
+)  # fmt: skip
 _VALUE_NAMES = ("value", "val", "reading", "result", "measure", "amount", "valuenum", "y")
 _COUNTER_NAMES = (
-    "rownames",
-    "(row names)",
-    "index",
-    "no",
-    "row",
-    "rowid",
-    "row_id",
-    "rownum",
-    "unnamed: 0",
-    "level_0",
-    "x",
-)
+    "rownames", "(row names)", "index", "no", "row", "rowid", "row_id", "rownum", "unnamed: 0", "level_0", "X",
+)  # fmt: skip
 _MAX_VARIABLES = 500
 
 
@@ -197,15 +180,23 @@ def _is_date(column: Any, name: str) -> bool:
 
 
 def _guess_id(frame: Any, taken: set[str]) -> tuple[str, ...]:
-    by_name = {_plain(column): column for column in reversed(list(frame.columns)) if column not in taken}
+    """The first column that is named like an id and does not change in every row."""
+    free = [column for column in frame.columns if column not in taken and frame[column].nunique() < len(frame)]
+    by_name = {_plain(column): column for column in reversed(free)}
     for name in _ID_NAMES:
-        if name in by_name and 1 < frame[by_name[name]].nunique() < len(frame):
+        if name in by_name:
             return (by_name[name],)
-    for column in frame.columns:
-        ends = re.search(r"_id$", _plain(column)) or re.search(r"[a-z]I[dD]$", column)
-        if column not in taken and ends and 1 < frame[column].nunique() < len(frame):
+    for name in _LOOSE_ID_NAMES:
+        if name in by_name and frame[by_name[name]].nunique() > 1:
+            return (by_name[name],)
+    for column in free:
+        if _ends_like_an_id(column) and frame[column].nunique() > 1:
             return (column,)
     return ()
+
+
+def _ends_like_an_id(column: str) -> bool:
+    return bool(re.search(r"_id$", _plain(column)) or re.search(r"[a-z]I[dD]$", column))
 
 
 def _guess_long(
@@ -246,7 +237,9 @@ def _is_counter(source: Source, name: str) -> bool:
     if len(source.frame) < (2 if named else 20) or source.share(name) < 1.0:
         return False
     try:
-        return bool((np.diff(source.numbers(name)) == 1).all())
+        values = source.numbers(name)
+        starts = values[0].is_integer() if named else values[0] in (0, 1)
+        return bool(starts and (np.diff(values) == 1).all())
     except CellError:
         return False
 
@@ -273,6 +266,8 @@ def _features(
             left[column] = f"holds {cells.dtype}, no numbers"
         elif source.share(column) < 0.5:
             left[column] = "text"
+        elif _plain(column) in _ID_NAMES:
+            left[column] = "named like an id"
         elif _is_counter(source, column):
             ramps.append(column)
             left[column] = "merely counts the rows"

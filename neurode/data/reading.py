@@ -98,7 +98,7 @@ def _from_frame(frame: Any, pd: Any) -> Source:
     return Source(_plain(frame, pd, "the table"), "the table")
 
 
-def _plain(frame: Any, pd: Any, name: str) -> Any:
+def _plain(frame: Any, pd: Any, name: Path | str) -> Any:
     """Column names as text, index levels that carry names as columns."""
     named = [level for level in frame.index.names if level is not None]
     if named or isinstance(frame.index, (pd.DatetimeIndex, pd.MultiIndex)):
@@ -165,7 +165,7 @@ def _from_parquet(path: Path, content: bytes, pd: Any) -> Source:
         frame = pd.read_parquet(io.BytesIO(content))
     except Exception as error:  # pyarrow raises many kinds for a damaged file
         raise DataError(f"this Parquet file cannot be read ({error}). Write it again.", file=path) from None
-    return Source(_plain(frame, pd, str(path)), path.stem, path)
+    return Source(_plain(frame, pd, path), path.stem, path)
 
 
 def _from_text(path: Path, content: bytes, pd: Any) -> Source:
@@ -248,11 +248,11 @@ def _parse(path: Path, rest: bytes, header: list[str], delimiter: str, content: 
 
 def _header_names(header: list[str], path: Path) -> list[str]:
     names = [name or ("(row names)" if place == 0 else f"(column {place + 1})") for place, name in enumerate(header)]
-    _check_names(names, str(path))
+    _check_names(names, path)
     return names
 
 
-def _check_names(names: list[str], file: str) -> None:
+def _check_names(names: list[str], file: Path | str) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"two columns are named {twice[0]!r}. Give every column its own name.", file=file)
