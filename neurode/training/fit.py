@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from neurode.core.errors import DataError
+from neurode.core.extras import require
 from neurode.training.checkpoint import load_checkpoint
 from neurode.training.fit_config import FitConfig
 from neurode.training.processes.interrupt import Interrupt
@@ -51,6 +52,7 @@ def fit(
     config = config if config is not None else FitConfig()
     placement = find_placement()
     _check(model, data, config, run_folder, resume, placement)
+    require("lightning_fabric", extra="tools")  # here, so that forked processes need not import it again
     shown = progress if isinstance(progress, Progress) else choose_progress(quiet=progress is False)
     with _opened(run_folder, resume) as folder:
         if config.processes > 1 and placement.world == 1:

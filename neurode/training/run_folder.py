@@ -1,6 +1,5 @@
 """The run folder: metrics.csv, train.log and checkpoints/, owned by one process at a time."""
 
-import os
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from neurode.core.errors import DataError
-from neurode.training.files.atomic_file import TEMPORARY_SUFFIX, disk_errors_in_words
+from neurode.training.files.atomic_file import TEMPORARY_SUFFIX, append_whole, disk_errors_in_words
 from neurode.training.files.lock_file import LockFile
 from neurode.training.files.metrics_file import MetricsFile
 from neurode.training.processes.placement import process_rank
@@ -76,15 +75,7 @@ class RunFolder:
         """Append a line with date and time to train.log."""
         if not self.writes:
             return
-        line = f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {text}\n".encode()
-        with disk_errors_in_words(self._log), open(self._log, "ab") as file:
-            before = file.tell()
-            try:
-                file.write(line)
-                file.flush()
-            except OSError:
-                os.truncate(self._log, before)
-                raise
+        append_whole(self._log, f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {text}\n".encode())
 
     def close(self) -> None:
         """Give the folder free."""

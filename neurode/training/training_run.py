@@ -87,7 +87,7 @@ class TrainingRun:
         state.guard.keep(state.position)
         self.progress.start(state.position.epoch, config.max_epochs, self.data.num_train_batches)
         try:
-            reason = self._reason_to_stop(epoch_seconds=0.0)
+            reason = self._reason_to_stop(epoch_seconds=None)
             while reason is None:
                 began = time.perf_counter()
                 self._epoch(began)
@@ -109,7 +109,7 @@ class TrainingRun:
         """Train and validate one epoch, from the last good state again where something was not finite; record it."""
         state = self.state
         while True:
-            problem, rate = self._train()
+            problem = self._train()
             validation = nan
             if problem is None:
                 problem, validation = self._validate()
@@ -125,7 +125,7 @@ class TrainingRun:
             "evaluations": sums.evaluations,
             "seconds": time.perf_counter() - began,
             "memory_mb": peak_memory_mb(self.session.device),
-            "learning_rate": rate,
+            "learning_rate": self._rate(state.position.step - 1),
         }
         best = state.finish_epoch(row, self.model)
         self.progress.epoch(row, self.config.max_epochs, best)
@@ -133,35 +133,35 @@ class TrainingRun:
             self.folder.metrics.append(row)
             self.log(epoch_line(row, self.config.max_epochs, best))
 
-    def _train(self) -> tuple[str | None, float]:
-        """Steps to the end of the epoch; returns the first problem, or None, and the last learning rate."""
+    def _rate(self, step: int) -> float:
+        return learning_rate_at(step, self._total_steps, self.config) * self.state.guard.rate_factor
+
+    def _train(self) -> str | None:
+        """Steps to the end of the epoch; returns the first problem, or None."""
         position, config = self.state.position, self.config
         self.model.train()
-        rate = nan
         for batch in self._batches():
             ended = batch is _END
-            rate_here = learning_rate_at(position.step, self._total_steps, config) * self.state.guard.rate_factor
             self.seeds.at(position.epoch, position.step)
             outcome = self.step(
                 None if ended else batch,
                 StepContext(config.seed, position.epoch, position.step),
-                rate_here,
+                self._rate(position.step),
                 interrupted=self.interrupt.requested,
                 ended=ended,
             )
             if outcome.problem is not None:
-                return outcome.problem, rate
+                return outcome.problem
             if outcome.ended:
                 break
             if outcome.own is not None:
                 position.sums.add(outcome.own_loss, outcome.own)
-            rate = rate_here
             position.step += 1
             position.batch += 1
             self.progress.step(position.epoch, position.batch)
             if outcome.interrupted:
                 self._stop_here()
-        return None, rate
+        return None
 
     def _batches(self) -> Iterator[Any]:
         """The epoch's batches that are still to do, then the sign of the end as often as it is asked for."""
@@ -192,14 +192,14 @@ class TrainingRun:
             return "The validation loss is not finite", nan
         return None, loss
 
-    def _reason_to_stop(self, epoch_seconds: float) -> str | None:
-        """A sentence when the run is over, else None. `epoch_seconds`: what the last epoch took."""
+    def _reason_to_stop(self, epoch_seconds: float | None) -> str | None:
+        """A sentence when the run is over, else None. `epoch_seconds`: what the last epoch took, if there was one."""
         last_epoch = self.state.position.epoch - 1
         if last_epoch >= self.config.max_epochs:
             return f"All {self.config.max_epochs} epochs are done."
         reason = self.state.early.reason_to_stop(last_epoch)
         budget = self.config.max_seconds
-        if reason is not None or budget is None or epoch_seconds == 0.0:
+        if reason is not None or budget is None or epoch_seconds is None:
             return reason
         spent = time.perf_counter() - self._began
         # Clocks differ between processes, so that of the first decides.

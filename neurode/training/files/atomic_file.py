@@ -33,6 +33,22 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
         _sync_folder(path.parent)
 
 
+def append_whole(path: Path, content: bytes) -> None:
+    """Append `content`, making the file when there is none; of a write that a full disk cut short nothing is left.
+
+    Raises DataError when the disk is full or the place is not writable.
+    """
+    with disk_errors_in_words(path), open(path, "ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        try:
+            written = 0
+            while written < len(content):  # a disk that is almost full takes a part, and refuses the next
+                written += file.write(content[written:]) or 0
+        except OSError:
+            os.truncate(path, before)
+            raise
+
+
 @contextmanager
 def disk_errors_in_words(path: Path) -> Iterator[None]:
     """Turn an OSError of a full or closed disk into a DataError that names the file and what to do."""

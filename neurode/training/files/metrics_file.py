@@ -2,12 +2,11 @@
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
-from neurode.training.files.atomic_file import disk_errors_in_words, write_atomically
+from neurode.training.files.atomic_file import append_whole, write_atomically
 
 Row = Mapping[str, float]
 
@@ -20,14 +19,8 @@ class MetricsFile:
 
     def append(self, row: Row) -> None:
         """Append one row; raises DataError on a full disk, and takes the half-written row back."""
-        with disk_errors_in_words(self.path), open(self.path, "ab") as file:
-            before = file.tell()
-            try:
-                file.write(_lines([row], header=before == 0))
-                file.flush()
-            except OSError:
-                os.truncate(self.path, before)
-                raise
+        empty = not self.path.exists() or self.path.stat().st_size == 0
+        append_whole(self.path, _lines([row], header=empty))
 
     def rewrite(self, rows: Sequence[Row]) -> None:
         """Make the file hold exactly `rows`: on a resume, the rows after the checkpoint go."""

@@ -39,6 +39,24 @@ def find_placement(environment: Mapping[str, str] = os.environ) -> Placement:
     return Placement()
 
 
+def as_torchrun(placement: Placement, environment: Mapping[str, str], root: str) -> dict[str, str]:
+    """What torchrun would have set for this task of SLURM. root: the first machine's name.
+
+    Fabric's own reading of SLURM refuses jobs that ask for --ntasks instead of --ntasks-per-node; this takes both.
+    """
+    local = environment.get("SLURM_LOCALID", str(placement.rank % placement.local_world))
+    port = environment.get("MASTER_PORT", str(15000 + int(environment.get("SLURM_JOB_ID", "0")) % 10000))
+    return {
+        "RANK": str(placement.rank),
+        "LOCAL_RANK": local,
+        "WORLD_SIZE": str(placement.world),
+        "LOCAL_WORLD_SIZE": str(placement.local_world),
+        "GROUP_RANK": environment.get("SLURM_NODEID", "0"),
+        "MASTER_ADDR": environment.get("MASTER_ADDR", root),
+        "MASTER_PORT": port,
+    }
+
+
 def process_rank() -> int:
     """This process's rank: 0 alone writes files and shows anything."""
     return find_placement().rank

@@ -15,7 +15,7 @@ import torch.distributed
 from neurode.core.extras import require
 from neurode.training.epoch_sums import EpochSums
 from neurode.training.fit_config import FitConfig
-from neurode.training.processes.placement import Placement, available_cores
+from neurode.training.processes.placement import Placement, as_torchrun, available_cores
 
 
 class Session:
@@ -76,11 +76,11 @@ def _start_fabric(config: FitConfig, placement: Placement) -> Any:
             f"{placement.local_world} processes need a CUDA device each, but there are {torch.cuda.device_count()}. "
             "Start fewer, or pass device='cpu'."
         )
-    environment = {
-        "nobody": environments.LightningEnvironment,
-        "torchrun": environments.TorchElasticEnvironment,
-        "slurm": environments.SLURMEnvironment,
-    }[placement.started_by]()
+    if placement.started_by == "slurm":
+        root = environments.SLURMEnvironment.resolve_root_node_address(os.environ.get("SLURM_NODELIST", "127.0.0.1"))
+        os.environ.update(as_torchrun(placement, os.environ, root))
+    alone = placement.started_by == "nobody"
+    environment = environments.LightningEnvironment() if alone else environments.TorchElasticEnvironment()
     fabric = lightning.Fabric(
         accelerator=kind,
         devices=[int(number)] if number else placement.local_world,

@@ -131,7 +131,8 @@ def _raise_failure(workers: list[_Worker]) -> None:
         rank, code = lost[0]
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         raise TrainingError(
-            f"process {rank} of {len(workers)} was ended from outside ({how}). When memory ran out, use fewer processes or smaller batches; then go on with --resume (resume=True)."
+            f"process {rank} of {len(workers)} was ended from outside ({how}). When memory ran out, use fewer "
+            "processes or smaller batches; then go on with --resume (resume=True)."
         )
     if failures:
         raise min(failures, key=lambda f: (not isinstance(f, NeurodeError), isinstance(f, RuntimeError)))
@@ -186,11 +187,11 @@ def _report(error: BaseException, reporter: Connection) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """On Linux, be interrupted when the parent dies: training then writes last.ckpt and ends."""
+    """On Linux, be killed when the parent dies, so that nobody writes into a folder whose lock has no owner."""
     if sys.platform != "linux":
         return
     pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
