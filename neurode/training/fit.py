@@ -14,15 +14,15 @@ from neurode.core.errors import DataError
 from neurode.core.extras import require
 from neurode.training.checkpoint import load_checkpoint
 from neurode.training.fit_config import FitConfig
+from neurode.training.loop.seeding import callers_settings_kept
+from neurode.training.loop.training_run import TrainingRun
 from neurode.training.processes.interrupt import Interrupt
 from neurode.training.processes.placement import Placement, find_placement
 from neurode.training.processes.session import Session
 from neurode.training.processes.supervisor import run_in_processes, start_method
 from neurode.training.progress import Progress, SilentProgress, choose_progress
 from neurode.training.run_folder import RunFolder
-from neurode.training.seeding import callers_settings_kept
 from neurode.training.training_data import FitResult, TrainingData
-from neurode.training.training_run import TrainingRun
 
 
 def fit(

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from neurode.core.errors import TrainingError
-from neurode.training.epoch_sums import EpochSums
+from neurode.training.loop.epoch_sums import EpochSums
 
 MAX_ROLL_BACKS = 5
 RATE_FACTOR = 0.5

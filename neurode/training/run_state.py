@@ -11,9 +11,9 @@ from torch import nn
 from neurode.core.errors import DataError
 from neurode.training.checkpoint import save_checkpoint
 from neurode.training.early_stopping import EarlyStopping
-from neurode.training.epoch_sums import EpochSums
 from neurode.training.fit_config import FitConfig
 from neurode.training.guard import Guard, Position
+from neurode.training.loop.epoch_sums import EpochSums
 from neurode.training.run_folder import RunFolder
 
 _FIXED = ("seed", "precision")

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from neurode.training.fit_config import FitConfig
-from neurode.training.schedule import FINAL_FRACTION, learning_rate_at
+from neurode.training.loop.schedule import FINAL_FRACTION, learning_rate_at
 
 
 def test_the_rate_warms_up_then_falls_by_a_cosine_to_a_twentieth():

@@ -13,8 +13,8 @@ import torch
 import torch.distributed
 
 from neurode.core.extras import require
-from neurode.training.epoch_sums import EpochSums
 from neurode.training.fit_config import FitConfig
+from neurode.training.loop.epoch_sums import EpochSums
 from neurode.training.processes.placement import Placement, as_torchrun, available_cores
 
 

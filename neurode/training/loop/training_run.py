@@ -12,19 +12,19 @@ from torch import nn
 from neurode.core.errors import SolveError
 from neurode.core.protocols import StepContext, Trainable
 from neurode.training.early_stopping import EarlyStopping
-from neurode.training.epoch_sums import EpochSums
 from neurode.training.fit_config import FitConfig
 from neurode.training.guard import Guard, Position
-from neurode.training.memory import peak_memory_mb
+from neurode.training.loop.epoch_sums import EpochSums
+from neurode.training.loop.memory import peak_memory_mb
+from neurode.training.loop.schedule import learning_rate_at
+from neurode.training.loop.seeding import StepSeeds
+from neurode.training.loop.training_step import TrainingStep
 from neurode.training.processes.interrupt import Interrupt
 from neurode.training.processes.session import Session
 from neurode.training.progress import Progress, epoch_line
 from neurode.training.run_folder import RunFolder
 from neurode.training.run_state import RunState
-from neurode.training.schedule import learning_rate_at
-from neurode.training.seeding import StepSeeds
 from neurode.training.training_data import FitResult, TrainingData
-from neurode.training.training_step import TrainingStep
 
 CHECKPOINT_SHARE = 0.02
 """Writing checkpoints may take this share of the time; of short epochs, therefore, not every one is written."""
