@@ -5,7 +5,6 @@ Shape legend: B series, T rows, F features, H hidden units, D latent numbers.
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import pack_padded_sequence
 
 from neurode.models.gaussian import DiagonalGaussian
 
@@ -37,8 +36,8 @@ class RNNEncoder(nn.Module):
         self.input_dim, self.hidden_dim, self.latent_dim = input_dim, hidden_dim, latent_dim
         self.bidirectional = bidirectional
         width = 4 * input_dim + 3
-        self.backward_walk = nn.GRU(width, hidden_dim, batch_first=True)
-        self.forward_walk = nn.GRU(width, hidden_dim, batch_first=True) if bidirectional else None
+        self.backward_walk = nn.GRU(width, hidden_dim)
+        self.forward_walk = nn.GRU(width, hidden_dim) if bidirectional else None
         state = hidden_dim * (2 if bidirectional else 1)
         self.start_head = _Head(state, hidden_dim, latent_dim)
         self.newest_head = _Head(state, hidden_dim, latent_dim) if bidirectional else None
@@ -63,11 +62,10 @@ class RNNEncoder(nn.Module):
             raise ValueError(f"the batch has {values.shape[-1]} features, this encoder was built for {self.input_dim}.")
         times_BT, values_BTF, mask_BTF, lengths_B = _observed_rows(times, values, mask)
         inputs = _row_inputs(times_BT, values_BTF, mask_BTF, lengths_B)
-        lengths = lengths_B.clamp(min=1).cpu()
         states = []
         if self.forward_walk is not None:
-            states.append(_last_state(self.forward_walk, inputs, lengths))
-        states.append(_last_state(self.backward_walk, _reversed_rows(inputs, lengths_B), lengths))
+            states.append(_last_state(self.forward_walk, inputs, lengths_B))
+        states.append(_last_state(self.backward_walk, _reversed_rows(inputs, lengths_B), lengths_B))
         return torch.cat(states, dim=-1)
 
 
@@ -129,5 +127,11 @@ def _reversed_rows(inputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
 
 def _last_state(walk: nn.GRU, inputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
-    return walk(packed)[1][0]
+    """The state after each series' own last row; what follows it is padding and has no influence.
+
+    Not a packed sequence: on a CPU the backward pass of those fills a tensor of the whole input once a row, so that its
+    cost grows with the square of the length (torch 2.13). Batches are of similar lengths, so little padding is walked.
+    """
+    states_TBH = walk(inputs.transpose(0, 1).contiguous())[0]
+    last = (lengths - 1).clamp(min=0)
+    return states_TBH[last, torch.arange(len(last), device=last.device)]
