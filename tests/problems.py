@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.integrate
+import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -37,18 +39,33 @@ def _tensor(*rows) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-_SYSTEM = _tensor([-0.5, 1.0, 0.0], [-1.0, -0.5, 0.3], [0.2, 0.0, -0.8])
-
-
 def linear_system() -> Problem:
     """y' = A y with a 3 by 3 matrix: autonomous, coupled, damped."""
+    matrix = _tensor([-0.5, 1.0, 0.0], [-1.0, -0.5, 0.3], [0.2, 0.0, -0.8])
     y0 = _tensor([1.0, -0.5, 2.0], [0.3, 0.7, -1.0])
 
     def f(t, y):
         del t
-        return y @ _SYSTEM.to(y.dtype).T
+        return y @ matrix.to(y.dtype).T
 
-    return Problem("linear_system", f, y0, 0.0, 2.0, lambda t: y0 @ torch.linalg.matrix_exp(_SYSTEM * t).T)
+    def exact(t):
+        # scipy's expm: torch.linalg.matrix_exp is good to 4e-12 only.
+        return y0 @ torch.from_numpy(scipy.linalg.expm(matrix.numpy() * t)).T
+
+    return Problem("linear_system", f, y0, 0.0, 2.0, exact)
+
+
+def logistic() -> Problem:
+    """y' = y (1 - y): autonomous and nonlinear in the state."""
+    y0 = _tensor([0.1, 0.4], [1.7, 0.8])
+    return Problem("logistic", lambda t, y: y * (1 - y), y0, 0.0, 3.0, lambda t: 1 / (1 + (1 / y0 - 1) * math.exp(-t)))
+
+
+def riccati() -> Problem:
+    """y' = -2 t y^2: nonlinear in the state and dependent on time."""
+    y0, t0 = _tensor([1.0, 0.5], [0.8, 0.3]), 0.2
+    exact = lambda t: 1 / (1 / y0 + t * t - t0 * t0)  # noqa: E731
+    return Problem("riccati", lambda t, y: -2 * t * y * y, y0, t0, 2.0, exact, is_time_dependent=True)
 
 
 def forced_decay() -> Problem:
@@ -98,7 +115,7 @@ def long_horizon() -> Problem:
 
 def exact_problems() -> list[Problem]:
     """Every problem above with a short interval."""
-    return [linear_system(), forced_decay(), cosine_growth(), oscillator()]
+    return [linear_system(), logistic(), oscillator(), forced_decay(), cosine_growth(), riccati()]
 
 
 def van_der_pol(mu: float | Tensor = 2.0) -> Callable[[Tensor, Tensor], Tensor]:
@@ -114,8 +131,6 @@ def van_der_pol(mu: float | Tensor = 2.0) -> Callable[[Tensor, Tensor], Tensor]:
 
 def scipy_reference(f, y0: Tensor, ts, rtol: float = 1e-11, atol: float = 1e-13) -> Tensor:
     """The solution at `ts` by scipy's DOP853, one sample after another (rows of `y0`), shape (n, *y0.shape)."""
-    from scipy.integrate import solve_ivp
-
     times = np.asarray([float(t) for t in ts])
 
     def one_sample(y_row: Tensor) -> Tensor:
@@ -123,7 +138,7 @@ def scipy_reference(f, y0: Tensor, ts, rtol: float = 1e-11, atol: float = 1e-13)
             state = torch.as_tensor(y, dtype=torch.float64).reshape(y_row.shape)
             return f(torch.as_tensor(t, dtype=torch.float64), state).reshape(-1).numpy()
 
-        result = solve_ivp(
+        result = scipy.integrate.solve_ivp(
             right_side, (times[0], times[-1]), y_row.reshape(-1).numpy(), "DOP853", times, rtol=rtol, atol=atol
         )
         assert result.success, result.message

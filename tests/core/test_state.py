@@ -18,10 +18,11 @@ STATES = {
 def test_a_state_packs_into_a_matrix_and_comes_back(kind, per_sample):
     state = STATES[kind]
     layout = layout_of(state, per_sample=per_sample)
-    matrix = layout.pack(state)
+    packed = layout.pack(state)
     total = 24 + {"tensor": 0, "tuple": 10, "dict": 2}[kind]
-    assert matrix.shape == ((2, total // 2) if per_sample else (1, total))
-    torch.testing.assert_close(layout.unpack(matrix), state, rtol=0, atol=0)
+    assert layout.flat(packed).shape == ((2, total // 2) if per_sample else (1, total))
+    torch.testing.assert_close(layout.unpack(packed), state, rtol=0, atol=0)
+    torch.testing.assert_close(layout.unpack_rows(layout.flat(packed)), state, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("kind", STATES)
@@ -29,7 +30,7 @@ def test_leading_axes_of_a_stack_of_states_stay_in_front(kind):
     state = STATES[kind]
     layout = layout_of(state, per_sample=True)
     stack = torch.stack([layout.pack(state)] * 7)
-    back = layout.unpack(stack)
+    back = layout.unpack_rows(stack)
     first = back if kind == "tensor" else (back[0] if kind == "tuple" else back["x"])
     assert first.shape == (7, 2, 3, 4)
 

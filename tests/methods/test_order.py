@@ -6,16 +6,19 @@ import torch
 
 from neurode import solve
 from neurode.methods.catalogue import METHODS, adaptive_methods
-from tests.problems import cosine_growth, forced_decay, linear_system, oscillator
+from tests.problems import cosine_growth, forced_decay, linear_system, logistic, riccati
 
-PROBLEMS = [linear_system(), oscillator(), forced_decay(), cosine_growth()]
-COUNTS = {1: (128, 256, 512), 2: (64, 128, 256), 3: (32, 64, 128), 4: (24, 48, 96), 5: (12, 24, 48)}
-"""Numbers of steps for a method of each order: small enough errors to be in the limit, large enough to be above rounding."""
+SHARP = [linear_system(), forced_decay()]
+"""One autonomous and one time-dependent problem on which the leading error term leads soon: the slope is the order."""
+NONLINEAR = [logistic(), cosine_growth(), riccati()]
+"""Every kind of order condition takes part, and some errors cancel: the slope is the order or somewhat more."""
+COUNTS = {1: (40, 80, 160), 2: (40, 80, 160), 3: (40, 80, 160), 4: (30, 60, 120), 5: (40, 60, 90)}
+"""Numbers of steps for a method of each order: enough for the limit, few enough to stay above rounding."""
 
 
 def slope(step_sizes, errors) -> float:
     """Of log error over log step size, by least squares."""
-    assert min(errors) > 1e-13, "rounding would decide, not the method"
+    assert min(errors) > 1e-14, "rounding would decide, not the method"
     return float(np.polyfit(np.log(step_sizes), np.log(errors), 1)[0])
 
 
@@ -30,28 +33,39 @@ def steps_of(problem, method):
     return [(problem.t1 - problem.t0) / count for count in COUNTS[order]]
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
-@pytest.mark.parametrize("method", METHODS)
-def test_the_error_at_the_end_shrinks_with_the_declared_order(method, problem):
-    sizes = steps_of(problem, method)
-    exact = problem.exact(problem.t1)
-    errors = [(solve_with(problem, method, dt).ys[-1] - exact).abs().max().item() for dt in sizes]
-    assert slope(sizes, errors) == pytest.approx(METHODS[method].order, abs=0.2)
+def end_slope(problem, method) -> float:
+    sizes, exact = steps_of(problem, method), problem.exact(problem.t1)
+    return slope(sizes, [(solve_with(problem, method, dt).ys[-1] - exact).abs().max().item() for dt in sizes])
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
-@pytest.mark.parametrize("method", METHODS)
-def test_the_error_of_the_dense_output_shrinks_with_the_declared_order(method, problem):
+def dense_slope(problem, method) -> float:
+    """Of the largest error at many times inside the steps."""
     sizes = steps_of(problem, method)
     asked = torch.linspace(problem.t0, problem.t1, 203, dtype=torch.float64)
     exact = problem.exact_at(asked)
-    errors = [
-        (solve_with(problem, method, dt, save="dense").evaluate(asked) - exact).abs().max().item() for dt in sizes
-    ]
-    assert slope(sizes, errors) == pytest.approx(METHODS[method].order, abs=0.2)
+    solutions = [solve_with(problem, method, dt, save="dense") for dt in sizes]
+    return slope(sizes, [(solution.evaluate(asked) - exact).abs().max().item() for solution in solutions])
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
+@pytest.mark.parametrize("problem", SHARP, ids=str)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_error_at_the_end_shrinks_with_the_declared_order(method, problem):
+    assert end_slope(problem, method) == pytest.approx(METHODS[method].order, abs=0.2)
+
+
+@pytest.mark.parametrize("problem", NONLINEAR, ids=str)
+@pytest.mark.parametrize("method", METHODS)
+def test_on_a_nonlinear_problem_the_error_shrinks_at_least_with_the_declared_order(method, problem):
+    assert METHODS[method].order - 0.2 < end_slope(problem, method) < METHODS[method].order + 0.9
+
+
+@pytest.mark.parametrize("problem", SHARP + NONLINEAR, ids=str)
+@pytest.mark.parametrize("method", METHODS)
+def test_the_error_of_the_dense_output_shrinks_with_the_declared_order(method, problem):
+    assert dense_slope(problem, method) == pytest.approx(METHODS[method].order, abs=0.2)
+
+
+@pytest.mark.parametrize("problem", SHARP + NONLINEAR, ids=str)
 @pytest.mark.parametrize("method", adaptive_methods())
 def test_the_error_estimate_of_one_step_shrinks_with_its_declared_order(method, problem):
     """One step from t0: its estimate is of the embedded solution's local error, h^(embedded order + 1)."""
@@ -60,8 +74,8 @@ def test_the_error_estimate_of_one_step_shrinks_with_its_declared_order(method, 
 
     stepper, layout = METHODS[method], layout_of(problem.y0, per_sample=False)
     equation, y = Equation(problem.f, None, layout), layout.pack(problem.y0)
+    sizes, errors = ([0.04, 0.02, 0.01] if stepper.error_order < 5 else [0.06, 0.03, 0.015]), []
     first = equation(equation.times([problem.t0])[0], y)
-    sizes, errors = [0.08, 0.04, 0.02], []
     for dt in sizes:
         result = stepper.step(equation, problem.t0, problem.t0 + dt, y, first, traced=False)
         errors.append(result.error.abs().max().item())

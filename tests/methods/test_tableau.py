@@ -37,7 +37,7 @@ def test_the_density_of_a_tall_tree_is_a_factorial_and_of_a_bush_its_order():
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_no_table_claims_less_than_it_has(table):
     """Declaring one order more is refused, so the declared order is the true one (or the dense output's)."""
-    with pytest.raises(ValueError, match=f"declared of order {table.order + 1}, but breaks|dense output breaks"):
+    with pytest.raises(ValueError, match=f"declared of order {table.order + 1}, but breaks|dense output"):
         replace(table, order=table.order + 1)
 
 
@@ -66,7 +66,7 @@ def test_a_row_of_a_bent_together_with_its_node_is_refused(table):
     """The row sum holds, so only the order conditions can see it. (Midpoint and Euler have no such freedom.)"""
     for index in range(1, table.num_stages):
         row = bent(table.a[index], 0, F(-1, 10**6))
-        with pytest.raises(ValueError, match="breaks a condition of order"):
+        with pytest.raises(ValueError, match="breaks"):
             replace(
                 table,
                 a=(*table.a[:index], row, *table.a[index + 1 :]),
