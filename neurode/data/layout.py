@@ -19,9 +19,9 @@ _TIME_NAMES = (
     "days", "day", "hours", "hour", "weeks", "week", "months", "years", "year",
 )  # fmt: skip
 _ID_NAMES = (  # nothing but an id
-    "id", "unique_id", "series_id", "record_id", "recordid", "subject", "subject_id", "subjectid", "patient", "patient_id",
-    "patientid", "person", "person_id", "sample_id", "sampleid", "stay_id", "hadm_id", "icustay_id", "case_id",
-    "object_id", "device_id", "sensor_id",
+    "id", "unique_id", "series_id", "record_id", "recordid", "subject", "subject_id", "subjectid", "patient",
+    "patient_id", "patientid", "person", "person_id", "sample_id", "sampleid", "stay_id", "hadm_id", "icustay_id",
+    "case_id", "object_id", "device_id", "sensor_id",
 )  # fmt: skip
 _LOOSE_ID_NAMES = (  # an id where several series have one
     "series", "record", "case", "object", "instance", "unit", "device", "sensor", "animal", "plant", "machine", "site",
@@ -72,7 +72,9 @@ def find_layout(source: Source, *, id, time, variable, value, values, layout) ->
     if layout in ("wide", "single") and (variable or value):
         raise DataError(f"variable and value belong to the long layout, not to {layout!r}.", file=source.where)
     long = layout == "long" or variable is not None or value is not None
-    known = [*id, *time, *names_of(variable), *names_of(value), *(() if long else values)]
+    # Values that are no columns may be variables: then the table is long, if it can be.
+    wide = not long and (layout is not None or bool(set(values) & set(frame.columns)))
+    known = [*id, *time, *names_of(variable), *names_of(value), *(values if wide else ())]
     require_columns(source, known)
     _check_roles(source, id, time, known[len(id) + len(time) :])
     notes: list[str] = []
@@ -85,13 +87,14 @@ def find_layout(source: Source, *, id, time, variable, value, values, layout) ->
             notes.append(f"Guessed: the id of a series is {_listed(id)}.")
     rest = [column for column in frame.columns if column not in {*id, *time}]
     found = Layout(layout or "wide", id, time)
-    if long or (layout is None and not values):
+    if long or not wide:
         pair = _guess_long(source, found, rest, variable, value, sure=long)
         if pair is not None:
             if variable is None or value is None:
                 notes.append(f"Guessed: a long table, with the variable in {pair[0]} and the value in {pair[1]}.")
             left = {c: "not used in a long table" for c in rest if c not in pair}
             return replace(found, layout="long", variable=pair[0], value=pair[1], left_out=left, notes=tuple(notes))
+    require_columns(source, values)
     if not id and layout == "wide":
         raise DataError(f"a wide table needs an id column. {_columns_there(frame)}", file=source.where)
     if layout is None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 _FOLDER = Path(__file__).parent / "samples"
 
@@ -13,7 +14,7 @@ class Sample:
     name: str
     file: str
     sentence: str
-    arguments: dict[str, list[str]] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
 
 
 SAMPLES = {

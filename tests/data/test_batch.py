@@ -14,8 +14,8 @@ def made(lengths, seed=0) -> list[Series]:
 
 
 def test_padding_repeats_the_last_time_and_is_masked():
-    one = Series((0,), [0.5], [[np.nan, 7.0]])
-    two = Series((1,), [0.0, 2.0, 4.0], [[1.0, 2.0], [3.0, np.nan], [5.0, 6.0]], offset=0.25)
+    one = Series((0,), np.array([0.5]), np.array([[np.nan, 7.0]]))
+    two = Series((1,), np.arange(3) * 2.0, np.array([[1.0, 2.0], [3.0, np.nan], [5.0, 6.0]]), offset=0.25)
     batch = collate([one, two], dtype=torch.float64)
     assert batch.times.tolist() == [[0.5, 0.5, 0.5], [0.0, 2.0, 4.0]]
     assert batch.values[0].tolist() == [[0.0, 7.0], [0.0, 0.0], [0.0, 0.0]]
@@ -29,7 +29,7 @@ def test_padding_repeats_the_last_time_and_is_masked():
 
 
 def test_a_series_without_times_has_length_zero_and_no_observation():
-    batch = collate([Series((0,), [], np.empty((0, 1)))])
+    batch = collate([Series((0,), np.empty(0), np.empty((0, 1)))])
     assert batch.lengths.tolist() == [0]
     assert batch.times.shape == (1, 1)
     assert batch.num_observations == 0
@@ -51,7 +51,7 @@ def test_to_changes_floats_only():
 
 def test_series_of_unequal_features_are_refused():
     with pytest.raises(ValueError, match="the same features"):
-        collate([Series((), [0.0], [[1.0]]), Series((), [0.0], [[1.0, 2.0]])])
+        collate([Series((), np.zeros(1), np.zeros((1, n))) for n in (1, 2)])
 
 
 def test_an_epoch_holds_every_series_once_in_batches_of_nearly_equal_size():
@@ -90,8 +90,8 @@ def test_series_of_similar_length_meet_so_that_padding_is_small():
 
 
 def test_without_shuffle_the_order_is_kept():
-    seen = [i for b in batches(made([3, 1, 2, 5, 4]), 2, shuffle=False, index=[9, 8, 7, 6, 5]) for i in b.index.tolist()]
-    assert seen == [9, 8, 7, 6, 5]
+    seen = batches(made([3, 1, 2, 5, 4]), 2, shuffle=False, index=[9, 8, 7, 6, 5])
+    assert [i for batch in seen for i in batch.index.tolist()] == [9, 8, 7, 6, 5]
 
 
 def test_more_processes_than_series_in_a_batch_are_refused():

@@ -7,7 +7,7 @@ from neurode.data.series import Series
 
 
 def three_rows() -> Series:
-    return Series(("a",), [0.0, 1.0, 3.0], [[1.0, np.nan], [np.nan, 2.0], [3.0, 4.0]])
+    return Series(("a",), np.array([0.0, 1.0, 3.0]), np.array([[1.0, np.nan], [np.nan, 2.0], [3.0, 4.0]]))
 
 
 def test_counts_and_span_leave_blanks_out():
@@ -38,9 +38,9 @@ def test_keep_refuses_a_mask_of_another_shape():
 @pytest.mark.parametrize("times", [[0.0, 0.0], [1.0, 0.0], [0.0, np.nan], [0.0, np.inf]])
 def test_times_that_do_not_increase_or_are_not_finite_are_refused(times):
     with pytest.raises(ValueError, match="finite and strictly increasing"):
-        Series((), times, np.zeros((2, 1)))
+        Series((), np.array(times), np.zeros((2, 1)))
 
 
 def test_values_must_have_a_row_per_time():
     with pytest.raises(ValueError, match="with the same n"):
-        Series((), [0.0, 1.0], np.zeros((3, 1)))
+        Series((), np.arange(2.0), np.zeros((3, 1)))

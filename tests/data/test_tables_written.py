@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def usable(written: Written) -> bool:
     return sum(map(len, cells)) >= 2 and {f for c in cells for f in c} == set(written.features)
 
 
-@settings(max_examples=150)
+@settings(max_examples=40)
 @given(tables(), st.booleans())
 def test_what_is_read_equals_what_was_written(written, packed):
     assume(usable(written))
@@ -58,7 +59,7 @@ def test_what_is_read_equals_what_was_written(written, packed):
     assert list(table.frame.columns) == [c for c in written.header if c in table.frame.columns]
 
 
-@settings(max_examples=80)
+@settings(max_examples=20)
 @given(tables())
 def test_a_stored_schema_reads_the_same_table_the_same_way(written):
     assume(usable(written))
@@ -70,7 +71,7 @@ def test_a_stored_schema_reads_the_same_table_the_same_way(written):
     assert_equal(written, again)
 
 
-@settings(max_examples=80)
+@settings(max_examples=20)
 @given(tables())
 def test_ids_and_times_are_written_back_as_they_stood_in_the_file(written):
     assume(usable(written))
@@ -86,7 +87,7 @@ def test_ids_and_times_are_written_back_as_they_stood_in_the_file(written):
             assert [str(cell) for cell in column] == texts
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(tables())
 def test_a_data_frame_and_parquet_read_as_the_file_does(written):
     assume(usable(written))
@@ -97,7 +98,7 @@ def test_a_data_frame_and_parquet_read_as_the_file_does(written):
         assert_equal(written, read_table(Path(folder) / "t.parquet", **written.arguments()))
 
 
-@settings(max_examples=80)
+@settings(max_examples=20)
 @given(tables(), st.data(), st.booleans())
 def test_text_where_a_number_is_due_names_file_line_and_column(written, data, packed):
     assume(usable(written) and len(written.rows) > 2)
@@ -112,7 +113,7 @@ def test_text_where_a_number_is_due_names_file_line_and_column(written, data, pa
     cell = written.rows[row][column]
     text[line - 1] = old.rstrip("\r\n")[: len(old.rstrip("\r\n")) - len(cell)] + "n.d." + ending
     with tempfile.TemporaryDirectory() as folder:
-        path = Written(**{**vars(written), "rows": other, "text": "".join(text)}).write(Path(folder), packed)
+        path = replace(written, rows=other, text="".join(text)).write(Path(folder), packed)
         with pytest.raises(DataError, match="'n.d.' is text where a number is due") as caught:
             read_table(path, **written.arguments())
     assert caught.value.file == path
@@ -120,7 +121,7 @@ def test_text_where_a_number_is_due_names_file_line_and_column(written, data, pa
     assert caught.value.column == written.header[column]
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(tables())
 def test_strict_reading_refuses_duplicates_and_names_the_second_row(written):
     assume(usable(written))
@@ -148,7 +149,7 @@ def _holds_number(text: str) -> bool:
         return False
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     st.text(st.sampled_from(",;\t\n\"' #0123456789.-:TZeabc\x00é"), max_size=80) | st.binary(max_size=60),
     st.sampled_from([".csv", ".csv.gz", ".tsv", ".txt", ".parquet"]),
@@ -159,13 +160,16 @@ def test_any_file_gives_a_table_or_a_sentence(content, suffix, headed):
         path = Path(folder) / f"table{suffix}"
         content = content.encode() if isinstance(content, str) else content
         path.write_bytes(b"id,t,x\n" * headed + content)
+        problem, table = "", None
         try:
             table = read_table(path)
         except DataError as error:
-            assert str(error).count(" ") > 4
-            assert path.name in str(error)
-        else:
-            assert table.num_observations >= 2
+            problem = str(error)
+    if table is None:
+        assert path.name in problem
+        assert problem.count(" ") > 4
+    else:
+        assert table.num_observations >= 2
 
 
 @pytest.mark.parametrize("form", FORMS)

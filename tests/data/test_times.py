@@ -15,7 +15,7 @@ from neurode.data.times import TimeForm, part_roles, unit_for_gap, unit_from_nam
 def schema_of(**columns) -> tuple[Schema, np.ndarray]:
     """Read a single series with these time columns; the schema and the times."""
     rows = len(next(iter(columns.values())))
-    table = read_table(pd.DataFrame(columns).assign(y=np.arange(rows) ** 2.0), time=list(columns))
+    table = read_table(pd.DataFrame(columns).assign(y=[k * k / 2 for k in range(rows)]), time=list(columns))
     return table.schema, table.series[0].times
 
 
@@ -38,7 +38,7 @@ FORMS = {
     "compact text": ({"d": ["20240229", "20240301", "20240302"]}, "compact", [0, 1, 2]),
     "compact with clock": ({"d": ["202402290600", "202402291200", "202402291800"]}, "compact", [0, 6, 12]),
     "minutes": ({"d": ["2024-02-29 06:00", "2024-02-29 07:30", "2024-02-29 08:00"]}, "datetime", [0, 1.5, 2]),
-    "T and seconds": ({"d": ["2024-02-29T06:00:00", "2024-02-29T06:00:10", "2024-02-29T06:00:15"]}, "datetime", [0, 10, 15]),
+    "T and seconds": ({"d": ["2024-02-29T06:00:00", "2024-02-29T06:00:10"]}, "datetime", [0, 10]),
     "milliseconds": ({"d": ["2024-02-29 06:00:00.250", "2024-02-29 06:00:01.500"]}, "datetime", [0, 1.25]),
     "zulu": ({"d": ["2024-02-29T06:00Z", "2024-02-29T09:00Z"]}, "datetime", [0, 3]),
     "offset": ({"d": ["2024-02-29T06:00:00+02:00", "2024-02-29T09:00:00+02:00"]}, "datetime", [0, 3]),
@@ -127,8 +127,8 @@ def test_rows_may_be_coarser_than_others_in_plain_iso():
 
 BAD = {
     "a blank": (["2024-01-01", ""], "the time is blank. Fill it in"),
-    "no such day": (["2024-02-28", "2024-02-30"], r"'2024-02-30' is no date that can be read in the form of the other rows"),
-    "no such month": (["19580329", "19581329", "19580330", "19580331", "19580401", "19580402"], "'19581329' is no date"),
+    "no such day": (["2024-02-28", "2024-02-30"], "'2024-02-30' is no date that can be read in the form"),
+    "no such month": (["19580329", "19581329", "19580330"], "'19581329' is no date"),
     "two ways": (["03/04/2024", "05/06/2024"], "can be read in two ways, day or month first"),
     "words": (["soon", "later"], "'soon' is no time that can be read. Write a number, a date such as"),
     "infinite": (["1", "inf"], "the time is infinite"),

@@ -73,7 +73,7 @@ numbers = st.one_of(
     st.floats(-1e12, 1e12),
     st.floats(-1e-6, 1e-6),
 )
-names = st.text("abcXYZ é-_", min_size=1, max_size=5).map(str.strip).filter(lambda s: s and s.lower() not in BLANK_TEXTS)
+names = st.text("abcXYZ é_", min_size=1, max_size=5).map(str.strip).filter(lambda name: name != "")
 ids = st.one_of(st.integers(-5, 10**6).map(str), st.sampled_from(["007", "A 1", "b,2", 'c"3', "Ünï", "x#1"]))
 
 
