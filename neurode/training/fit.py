@@ -42,7 +42,8 @@ def fit(
     model: moved to the device, and for precision="float64" converted; with processes > 1 it stays where it is.
     data: see TrainingData. run_folder: where metrics.csv, train.log and checkpoints/{last,best}.ckpt are written (a
     path, or an open RunFolder); None writes nothing. resume: go on from last.ckpt there; the result is that of an
-    uninterrupted run to the last digit, at an equal number of processes. progress: None chooses (a bar on a terminal,
+    uninterrupted run to the last digit, at an equal number of processes (among several, the logged loss of an epoch
+    that Ctrl-C cut in two is the same up to rounding). progress: None chooses (a bar on a terminal,
     else a line an epoch, on stderr), False shows nothing.
 
     Raises DataError for a folder in use, not empty, without space, or of another model; TrainingError when the loss
@@ -85,7 +86,7 @@ def _train_here(
         progress = SilentProgress()
         folder = RunFolder(folder.path, writes=False) if folder is not None else None
     session = Session(config, placement)
-    with callers_settings_kept(config.deterministic):
+    with callers_settings_kept(config.deterministic, session.device):
         model.to(session.device, session.dtype if config.precision == "float64" else None)
         session.share_weights(model)
         run = TrainingRun(model, data, config, session=session, folder=folder, progress=progress, interrupt=interrupt)

@@ -26,10 +26,10 @@ class StepSeeds:
 
 
 @contextmanager
-def callers_settings_kept(deterministic: bool) -> Iterator[None]:
+def callers_settings_kept(deterministic: bool, device: torch.device) -> Iterator[None]:
     """Give the caller's generator state, and its choice about deterministic algorithms, back at the end."""
     before = torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
