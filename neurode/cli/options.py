@@ -2,8 +2,8 @@
 
 import inspect
 import types
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -13,7 +13,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from neurode.core.errors import DataError
-
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -57,6 +56,17 @@ class ConfigFile:
             lines[name] = row
         return cls(path, {str(key).replace("-", "_"): value for key, value in values.items()}, lines)
 
+    def only(self, names: Iterable[str]) -> "ConfigFile":
+        """The same file with the settings in `names` alone."""
+        kept = set(names)
+        return replace(self, values={name: value for name, value in self.values.items() if name in kept})
+
+    def refuse_unknown(self, known: Sequence[str]) -> None:
+        """Raise DataError for the first name that is not in `known`."""
+        for name in self.values:
+            if name not in known:
+                raise self.error(name, unknown_setting(name, known))
+
     def error(self, name: str, message: str) -> DataError:
         """A DataError that names this file and the line of `name`."""
         row = self.lines.get(name, self.lines.get(name.replace("_", "-")))
@@ -78,8 +88,8 @@ def given_settings(model: type[BaseModel], flags: Mapping[str, Any]) -> dict[str
     for name, value in flags.items():
         if value is None or name not in model.model_fields:
             continue
-        kind = _core(model.model_fields[name].annotation)
-        given[name] = _parsed(name, value, kind)
+        annotation = model.model_fields[name].annotation
+        given[name] = value if value in _words(annotation) else _parsed(name, value, _core(annotation))
     return given
 
 
@@ -176,18 +186,40 @@ def _core(annotation: Any) -> Any:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) in (Union, types.UnionType):
         kinds = [_core(part) for part in get_args(annotation) if part is not type(None)]
-        if len(kinds) == 1:
-            return kinds[0]
-        return str if str in kinds else kinds[0]
+        mapping = [kind for kind in kinds if get_origin(kind) is dict]
+        return mapping[0] if mapping else str if str in kinds else kinds[0]
     return annotation
+
+
+def _words(annotation: Any) -> tuple:
+    """The words that an annotation allows as they are, such as "auto" beside a list of names."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(word for part in get_args(annotation) for word in _words(part))
+    return ()
 
 
 def _parsed(name: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) in (tuple, list) and isinstance(value, str):
-        return split_names(value)
+        return split_names(value) if value.strip() else []
     if get_origin(kind) is dict:
-        pairs = [item.partition("=") for item in value]
-        if not all(key and mark for key, mark, _ in pairs):
-            raise typer.BadParameter("write NAME=VALUE, such as wind=log", param_hint=f"'{option_name(name)}'")
-        return {key.strip(): text.strip() for key, _, text in pairs} or None
+        return _mapping(name, value)
     return value
+
+
+def _mapping(name: str, items: Sequence[str]) -> Any:
+    """`["wind=log", "rain=none"]` as a mapping with values read as YAML does; one bare word stays a word."""
+    import yaml
+
+    if len(items) == 1 and "=" not in items[0]:
+        return items[0]
+    pairs = [item.partition("=") for item in items]
+    if not all(key and mark for key, mark, _ in pairs):
+        raise typer.BadParameter("write NAME=VALUE, such as wind=log", param_hint=f"'{option_name(name)}'")
+    try:
+        return {key.strip(): yaml.safe_load(text) for key, _, text in pairs}
+    except yaml.YAMLError:
+        raise typer.BadParameter(f"{items!r} cannot be read", param_hint=f"'{option_name(name)}'") from None

@@ -66,10 +66,12 @@ class Streams:
         """A small table for a person, on standard error; the first column is text, the others are numbers."""
         if self.is_quiet:
             return
+        from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        grid = Table(title=Text(title, style="bold"), title_justify="left", show_edge=False, pad_edge=False)
+        self.heading(title)
+        grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
         for number, column in enumerate(columns):
             grid.add_column(Text(column), justify="left" if number == 0 else "right", overflow="fold")
         for row in rows:

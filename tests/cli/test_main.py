@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -52,11 +51,13 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 def test_help_of_the_whole_command_takes_under_half_a_second():
+    # Processor time and the best of five, since this machine may be busy with other tests.
     seconds = []
-    for _ in range(5):  # the best of five, since this machine may be busy with other tests
-        start = time.perf_counter()
+    for _ in range(5):
+        before = os.times()
         done = python("from neurode.cli.main import main; main(['--help'])")
-        seconds.append(time.perf_counter() - start)
+        after = os.times()
+        seconds.append(sum(after[2:4]) - sum(before[2:4]))
         assert done.returncode == 0, done.stderr
         if min(seconds) < 0.5:
             break

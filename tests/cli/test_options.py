@@ -54,7 +54,7 @@ def test_flags_become_lists_and_mappings():
 
 def test_a_mapping_without_an_equals_sign_is_a_usage_error():
     with pytest.raises(typer.BadParameter, match="NAME=VALUE"):
-        given_settings(Settings, {"transforms": ["wind"]})
+        given_settings(Settings, {"transforms": ["wind", "rain=log"]})
 
 
 def test_an_empty_name_in_a_list_is_a_usage_error():
