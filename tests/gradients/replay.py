@@ -1,0 +1,75 @@
+"""The discrete solution written out again, apart from the solver: Runge-Kutta steps between given boundaries.
+
+It is what an exact gradient is the derivative of: the accepted steps are held fixed, only the boundaries that are times of
+ts move with them. In plain torch operations, so that both finite differences and autograd can be taken of it.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from neurode.methods.tableau import Tableau
+
+FlatField = Callable[[Tensor, Tensor], Tensor]
+
+
+def boundaries_of(ts: Tensor, accepted: Tensor, *, at_ts: bool) -> list[Tensor]:
+    """Step boundaries as tensors: the accepted times, of which the two ends (or, with at_ts, all) are those of ts."""
+    if at_ts:
+        return list(ts)
+    return [ts[0], *accepted[1:-1].detach(), ts[-1]]
+
+
+def replay(f: FlatField, y0: Tensor, boundaries: list[Tensor], tableau: Tableau, places: list[tuple]) -> list[Tensor]:
+    """Values at `places` of the solution through y0 (any shape): ("boundary", k) or ("inside", k, t) in step k."""
+    steps = [y0]
+    inside = {}
+    asked: dict[int, list[tuple[int, Tensor]]] = {}
+    for number, place in enumerate(places):
+        if place[0] == "inside":
+            asked.setdefault(place[1], []).append((number, place[2]))
+    for k, (start, end) in enumerate(zip(boundaries, boundaries[1:], strict=False)):
+        size, y = end - start, steps[-1]
+        slopes: list[Tensor] = []
+        for node, row in zip(tableau.c, tableau.a, strict=True):
+            moved = sum((size * float(a) * slope for a, slope in zip(row, slopes, strict=True)), start=y)
+            slopes.append(f(start + float(node) * size, moved))
+        steps.append(sum((size * float(b) * slope for b, slope in zip(tableau.b, slopes, strict=True)), start=y))
+        for number, t in asked.get(k, []):
+            theta = (t - start) / size
+            value = y
+            for row, slope in zip(tableau.dense, slopes, strict=True):
+                weight = sum(float(c) * theta ** (power + 1) for power, c in enumerate(row))
+                value = value + size * weight * slope
+            inside[number] = value
+    return [steps[place[1]] if place[0] == "boundary" else inside[n] for n, place in enumerate(places)]
+
+
+def places_of(times: Tensor, boundaries: list[Tensor]) -> list[tuple]:
+    """Where each time lies: on a boundary (exactly), or inside a step."""
+    edges = torch.stack([edge.detach() for edge in boundaries])
+    sign = 1.0 if edges[-1] >= edges[0] else -1.0
+    places: list[tuple] = []
+    for t in times:
+        same = (edges == t.detach()).nonzero()
+        if len(same):
+            places.append(("boundary", int(same[0])))
+        else:
+            step = int(torch.searchsorted(sign * edges, sign * t.detach())) - 1
+            places.append(("inside", step, t))
+    return places
+
+
+def directional_difference(loss: Callable[[], Tensor], leaf: Tensor, direction: Tensor, width: float = 2e-5) -> float:
+    """The derivative of loss() when `leaf` moves along `direction`, by central differences of order four."""
+    original = leaf.detach().clone()
+
+    def at(factor: float) -> float:
+        with torch.no_grad():
+            leaf.copy_(original + factor * width * direction)
+            value = loss().item()
+            leaf.copy_(original)
+        return value
+
+    return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * width)
