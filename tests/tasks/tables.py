@@ -18,8 +18,8 @@ def waves(num: int = 40, seed: int = 0, blank: float = 0.2) -> pd.DataFrame:
         rows.append(pd.DataFrame({"patient": patient, "hour": times, "pulse": pulse, "drift": drift}))
     table = pd.concat(rows, ignore_index=True)
     hidden = random.uniform(size=len(table))
-    table["pulse"] = table["pulse"].where(pd.Series(hidden >= blank))
-    table["drift"] = table["drift"].where(pd.Series((hidden < blank) | (hidden >= 2 * blank)))
+    table["pulse"] = table["pulse"].where((hidden >= blank).tolist())
+    table["drift"] = table["drift"].where(((hidden < blank) | (hidden >= 2 * blank)).tolist())
     return table
 
 
