@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 SHOWN = 6
 """Panels in one picture; further examples are left out, and the caption says how many."""
 
+STRETCH = 3.0
+"""A forecast is drawn with what lies before its cut, up to this many times its own length."""
+
 
 def filled_page(examples: Sequence[SeriesExample], skipped: str = "") -> Page:
     """Series with hidden observations, filled; `skipped` says why there are none."""
@@ -86,7 +89,8 @@ def draw_band(axes: "Axes", example: SeriesExample) -> None:
         times, example.lo, example.hi, color=BLUE, alpha=0.17, lw=0, rasterized=heavy, label=_band_label(example)
     )
     axes.plot(times, example.mean, color=BLUE, lw=1.6, label="prediction", rasterized=heavy)
-    small = len(example.observed) + len(example.hidden) > 80
+    first, last = _span(example)
+    small = (example.observed_times >= first).sum() + len(example.hidden) > 80
     axes.plot(
         example.observed_times - start,
         example.observed,
@@ -115,9 +119,8 @@ def draw_band(axes: "Axes", example: SeriesExample) -> None:
     axes.set_xlabel(
         time_label(clean(example.time_unit, 20), clean(example.time_labels[0], 25) if example.time_labels else "")
     )
-    axes.margins(x=0.02)
-    low, high = _view(example)
-    axes.set_ylim(low, high)
+    axes.set_xlim(first - start - 0.02 * (last - first), last - start + 0.02 * (last - first))
+    axes.set_ylim(*_view(example, first))
 
 
 def _legend(figure: "Figure", shown: Sequence[SeriesExample]) -> None:
@@ -127,11 +130,22 @@ def _legend(figure: "Figure", shown: Sequence[SeriesExample]) -> None:
     legend_above(figure, panels[richest])
 
 
-def _view(example: SeriesExample) -> tuple[float, float]:
-    """Limits of the values: points and line always inside, a band that dwarfs them cut."""
-    solid = np.concatenate([example.mean, example.observed, example.hidden])
+def _span(example: SeriesExample) -> tuple[float, float]:
+    """First and last time in view; of a forecast only a stretch before the cut, or its band were a sliver."""
+    times = np.concatenate([example.times, example.observed_times, example.hidden_times])
+    first, last = float(times.min()), float(times.max())
+    if example.cut is not None and last > example.cut:
+        first = max(first, example.cut - STRETCH * (last - example.cut))
+    return first, last if last > first else first + 1.0
+
+
+def _view(example: SeriesExample, first: float) -> tuple[float, float]:
+    """Limits of the values from `first` on: points and line always inside, a band that dwarfs them cut."""
+    line = example.times >= first
+    solid = np.concatenate([example.mean[line], example.observed[example.observed_times >= first], example.hidden])
     solid = solid[np.isfinite(solid)]
-    band = np.concatenate([example.lo, example.hi])
+    solid = solid if len(solid) else np.zeros(1)
+    band = np.concatenate([example.lo[line], example.hi[line]])
     band = band[np.isfinite(band)]
     low, high = float(solid.min()), float(solid.max())
     size = (high - low) or max(abs(high), 1.0) * 0.1
@@ -175,6 +189,11 @@ def _caption(examples: Sequence[SeriesExample]) -> str:
     if shown[0].task == FORECAST and all(example.cut is not None and len(example.times) for example in shown):
         ahead = max(float(example.times[-1]) - float(example.cut or 0.0) for example in shown)
         said.append(f"The longest forecast shown reaches {amount(ahead)} {shown[0].time_unit or 'time units'} ahead.")
+        if any(
+            _span(example)[0] > min(example.times.min(), example.observed_times.min(initial=np.inf))
+            for example in shown
+        ):
+            said.append("Of what lies before the cut the last part is drawn; the model was given all of it.")
     left = len(_drawable(examples)) - len(shown)
     if left:
         said.append(f"{plural(left, 'further example')} not shown.")

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SHOWN = 42
 """Lines in one chart, the average and the position counted; it would not fit a page otherwise."""
 
+FURTHEST = 20.0
+"""Right end of the axis of ratios at most."""
+
 
 def baselines_page(evaluation: Evaluation) -> Page:
     """Every score of every method, and which features gain."""
@@ -129,7 +132,7 @@ def draw_ratios(evaluation: Evaluation) -> "Figure":
 
 def _draw_ratio_panel(axes: "Axes", lines: Sequence[str], ratios: Mapping[str, Mapping[str, float]]) -> None:
     everything = [ratio for by_method in ratios.values() for ratio in by_method.values()]
-    low, high = max(min(0.85, min(everything)) / 1.06, 0.05), min(max(1.3, max(everything)) * 1.08, 20.0)
+    low, high = max(min(0.85, min(everything)) / 1.06, 0.05), min(max(1.3, max(everything)) * 1.08, FURTHEST)
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.axvspan(low, 1.0, color=AXIS, alpha=0.18, lw=0)
@@ -190,6 +193,8 @@ def _ratio_caption(evaluation: Evaluation) -> str:
                 f"{task.capitalize()}: neurode is ahead of every baseline in {ahead} of "
                 f"{plural(len(features), 'feature')}."
             )
+        if any(ratio > FURTHEST for rivals in ratios.values() for ratio in rivals.values()):
+            said.append(f"Marks at its right edge lie beyond {FURTHEST:g}×.")
     if shown > SHOWN:
         said.append(f"The first {SHOWN} of {shown} lines are drawn; the table has all.")
     return " ".join(said)

@@ -88,8 +88,8 @@ def _draw_task(axes: "Axes", curves: Sequence[CoverageCurve], level: float) -> N
     axes.set_ylim(0, 1.02)
     axes.set_aspect("equal")
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    axes.set_xticks(ticks, [f"{100 * tick:.0f} %" for tick in ticks])
-    axes.set_yticks(ticks, [f"{100 * tick:.0f} %" for tick in ticks])
+    axes.set_xticks(ticks, [f"{100 * tick:.0f}%" for tick in ticks])
+    axes.set_yticks(ticks, [f"{100 * tick:.0f}%" for tick in ticks])
     axes.set_xlabel("level of the interval")
 
 

@@ -36,7 +36,12 @@ def data_page(data: DataSummary) -> Page:
         items.append("The table has no feature that could be modelled.")
     if data.notes or data.left_out:
         items.append("What the reader noticed and did:")
-        left_out = [f"{clean(name, 60)} was left out: {clean(why)}" for name, why in data.left_out.items()]
+        said = [note for note in data.notes if note.startswith("Left out")]
+        left_out = [
+            f"Left out ({clean(why)}): {clean(name, 60)}."
+            for name, why in data.left_out.items()
+            if not any(name in note for note in said)
+        ]
         items.append(Listing((*(clean(note) for note in data.notes), *left_out)))
     return Page("The data", tuple(items))
 

@@ -1,5 +1,6 @@
 """Errors against horizon: how fast a prediction gets worse with the distance from what is known."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from neurode.report.style import (
     drawing,
     legend_above,
     new_figure,
+    number,
     plural,
 )
 from neurode.tasks.series.results import FORECAST, HELD_OUT, METHODS, NEURODE, TASKS, Evaluation, HorizonRow
@@ -61,7 +63,7 @@ def draw_horizon(evaluation: Evaluation, task: str) -> "Figure":
                 _draw_method(axes, method, name, [row for row in rows if row.method == method])
             axes.set_title(f"{task.capitalize()}: {title}")
             axes.set_ylabel(label)
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, _top(rows, name))
             axes.set_xlim(left=0)
             axes.locator_params(nbins=6, steps=[1, 2, 3, 5, 6, 10])
             axes.set_xlabel(f"{clean(evaluation.time_unit, 20) or 'time'} {_DISTANCE.get(task, '')}".strip())
@@ -85,6 +87,19 @@ def _draw_method(axes: "Axes", method: str, name: str, rows: list[HorizonRow]) -
         label=method,
         zorder=3 if ours else 2,
     )
+
+
+def _top(rows: Sequence[HorizonRow], name: str) -> float:
+    """Upper limit of a panel: all methods, but for one that errs so much more that it would flatten the others."""
+    highest = max((getattr(row, name) for row in rows if not _far(rows, name, row.method)), default=1.0)
+    return 1.08 * highest or 1.0
+
+
+def _far(rows: Sequence[HorizonRow], name: str, method: str) -> bool:
+    """Whether all of a method's errors are more than four times the largest of neurode's."""
+    ours = [getattr(row, name) for row in rows if row.method == NEURODE and np.isfinite(getattr(row, name))]
+    theirs = [getattr(row, name) for row in rows if row.method == method]
+    return bool(ours) and max(ours) > 0 and not min(theirs) <= 4 * max(ours)
 
 
 def _order_legend(figure: "Figure", panels, methods: list[str]) -> None:
@@ -121,7 +136,27 @@ def _caption(evaluation: Evaluation, task: str) -> str:
         counts = [row.count for row in rows]
         said.append(f"Behind a mark stand {min(counts):,} to {max(counts):,} values.")
         said.extend(_changes(evaluation, task, rows))
+    said.extend(_out_of_frame([row for row in evaluation.by_horizon if row.task == task]))
     return " ".join(said)
+
+
+def _out_of_frame(rows: list[HorizonRow]) -> list[str]:
+    """Which methods err too much to be drawn, and in what."""
+    said = []
+    for name, _, title in _SCORES:
+        far = [
+            method
+            for method in METHODS
+            if any(row.method == method and np.isfinite(getattr(row, name)) for row in rows)
+            and _far(rows, name, method)
+        ]
+        if far:
+            lowest = min(getattr(row, name) for row in rows if row.method in far)
+            unit = " km" if name == "km" else ""
+            what = title.capitalize() if name == "km" else title
+            names = " and ".join(f"'{method}'" for method in far)
+            said.append(f"{what}: {names} lies above the frame ({number(lowest)}{unit} or more).")
+    return said
 
 
 def _changes(evaluation: Evaluation, task: str, ours: list[HorizonRow]) -> list[str]:
@@ -143,7 +178,8 @@ def _changes(evaluation: Evaluation, task: str, ours: list[HorizonRow]) -> list[
     if not compared:
         return []
     if not lost:
-        return [f"neurode has the smallest RMSE in {'all' if compared > 1 else 'the'} {plural(compared, 'range')}."]
+        ranges = {1: "the only range", 2: "both ranges"}.get(compared, f"all {compared} ranges")
+        return [f"neurode has the smallest RMSE in {ranges}."]
     row, best = lost[0]
     where = f"from {amount(row.lower)} to {amount(row.upper)} {evaluation.time_unit}".rstrip()
     won = f"neurode has the smallest RMSE in {compared - len(lost)} of {plural(compared, 'range')}"

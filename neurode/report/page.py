@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from neurode.core.extras import require
-from neurode.report.picture import Picture, inline_svg, write_bytes
+from neurode.report.picture import Picture, inline_svg
 from neurode.report.style import TOKENS, clean
+from neurode.training.files.atomic_file import write_atomically
 
 TEMPLATE = "report.html.j2"
 
@@ -74,7 +75,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole document. `lead`: the verdict in words, one paragraph each; `lead_items`: what stands right under it.
+    """A whole document. `lead`: the verdict, pairs (headline, the rest of the paragraph); `lead_items` stand under it.
 
     kicker: the line above the title. facts: the line below it. foot: small print, (name, value) pairs.
     """
@@ -82,7 +83,7 @@ class Report:
     title: str
     kicker: str
     facts: str
-    lead: tuple[str, ...]
+    lead: tuple[tuple[str, str], ...]
     pages: tuple[Page, ...]
     lead_items: tuple[Item, ...] = ()
     foot: tuple[tuple[str, str], ...] = ()
@@ -111,8 +112,13 @@ def render(report: Report) -> str:
 
 
 def write_report(report: Report, path: str | Path) -> Path:
-    """Render the report and put it at `path` in one move; OSError where that fails, and then nothing is left."""
-    return write_bytes(path, render(report).encode("utf-8", errors="replace"))
+    """Render the report and put it at `path` in one move.
+
+    Raises OSError where the folder does not exist, DataError where the disk is full or closed; nothing is left then.
+    """
+    path = Path(path)
+    write_atomically(path, render(report).encode("utf-8", errors="replace"))
+    return path
 
 
 def plain_rows(rows: Sequence[Sequence[object]]) -> tuple[tuple[str, ...], ...]:

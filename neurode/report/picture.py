@@ -1,13 +1,13 @@
 """A picture: a figure with its caption, as inline SVG for a page, or as a PNG file."""
 
 import io
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neurode.report.style import PAPER, TOKENS, clean, drawing
+from neurode.training.files.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,23 +65,13 @@ def write_png(figure: "Figure", path: str | Path, *, dpi: int = 160) -> Path:
     """Write the figure as a PNG on white, at once or not at all; `dpi` 160 makes a full picture 1472 px wide.
 
     Good for a README or slides; not good for the report, whose pictures follow light and dark. Raises OSError where the
-    folder does not exist or the disk is full, and leaves nothing behind.
+    folder does not exist, DataError where the disk is full or closed, and leaves nothing behind.
     """
     buffer = io.BytesIO()
     with drawing():
         figure.savefig(buffer, format="png", dpi=dpi, facecolor=PAPER, metadata={"Software": None})
-    return write_bytes(path, buffer.getvalue())
-
-
-def write_bytes(path: str | Path, content: bytes) -> Path:
-    """Put `content` at `path` in one move: a reader sees the old file or the new one, never a half."""
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, buffer.getvalue())
     return path
 
 

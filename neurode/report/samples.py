@@ -81,22 +81,26 @@ def _features(samples: SampleExamples) -> list[int]:
 
 
 def _values(samples: SampleExamples, feature: int) -> np.ndarray:
+    """The finite values in view."""
+    end = _end(samples)
     made = samples.made[..., feature].ravel() if samples.made.size else np.zeros(0)
-    values = np.concatenate([made, *(values[:, feature] for _, values in samples.real)])
+    values = np.concatenate([made, *(values[times <= end, feature] for times, values in samples.real)])
     return values[np.isfinite(values)]
 
 
 def _view(samples: SampleExamples, feature: int) -> tuple[float, float]:
     values = _values(samples, feature)
+    values = values if len(values) else np.zeros(1)
     low, high = float(values.min()), float(values.max())
     margin = 0.06 * (high - low) or 0.1 * max(abs(high), 1.0)
     return low - margin, high + margin
 
 
 def _end(samples: SampleExamples) -> float:
-    ends = [float(times[-1]) for times, _ in samples.real if len(times)]
-    ends += [float(samples.times[-1])] if len(samples.times) else []
-    return max(ends, default=1.0) or 1.0
+    """Where both panels end: with the made series, or where there are none with the longest real one."""
+    if len(samples.times) and samples.made.size and samples.times[-1] > 0:
+        return float(samples.times[-1])
+    return max((float(times[-1]) for times, _ in samples.real if len(times)), default=1.0) or 1.0
 
 
 def _caption(samples: SampleExamples) -> str:
@@ -104,5 +108,7 @@ def _caption(samples: SampleExamples) -> str:
         f"Left: {len(samples.real):,} real series of the table. Right: {len(samples.made):,} made by the model, "
         "from the start of a series on. Both are drawn on the same scales."
     )
+    if any(len(times) and times[-1] > _end(samples) for times, _ in samples.real):
+        said += " Real series that last longer go on outside the frame."
     hidden = len(_features(samples)) - SHOWN
     return said if hidden <= 0 else f"{said} The first {SHOWN} of {plural(hidden + SHOWN, 'feature')} are shown."

@@ -14,6 +14,7 @@ from neurode.report.learning_curves import learning_page
 from neurode.report.page import Page, Report, write_report
 from neurode.report.samples import samples_page
 from neurode.report.style import amount, clean, plural
+from neurode.report.tracks import track_picture
 from neurode.tasks.series.results import FORECAST, HELD_OUT, SeriesReportData
 
 
@@ -23,7 +24,7 @@ def series_report(data: SeriesReportData, *, story: Sequence[Page] = ()) -> Repo
     pages = (
         *story,
         data_page(data.data),
-        forecast_page(data.examples_of(FORECAST), skipped.get(FORECAST, "")),
+        _forecasts(data),
         filled_page(data.examples_of(HELD_OUT), skipped.get(HELD_OUT, "")),
         samples_page(data.samples),
         baselines_page(data.evaluation),
@@ -34,12 +35,11 @@ def series_report(data: SeriesReportData, *, story: Sequence[Page] = ()) -> Repo
         cost_page(data.cost, data.evaluation),
     )
     table = verdict_table(data.evaluation)
-    verdicts = tuple(clean(verdict) for verdict in data.evaluation.verdicts)
     return Report(
         title=clean(data.title, 120) or "Series",
         kicker="neurode series report",
         facts=_facts(data),
-        lead=verdicts or ("This model was not scored, so there is no verdict.",),
+        lead=_lead(data.evaluation.verdicts),
         lead_items=() if table is None else (table,),
         pages=pages,
         foot=_foot(data),
@@ -53,9 +53,32 @@ def write_series_report(data: SeriesReportData, path: str | Path, *, story: Sequ
     data: what `report_data` of the series task hands out; parts that are None, empty or NaN become a sentence.
     story: pages shown between the verdict and the data, for example those of `neurode.report.story`. The file is
     written in one move and is the same, byte for byte, for the same data. Returns its path. Raises OSError where the
-    folder does not exist or the disk is full (nothing is left behind), MissingExtraError without matplotlib or jinja2.
+    folder does not exist, DataError where the disk is full or closed (nothing is left behind), MissingExtraError
+    without matplotlib or jinja2.
     """
     return write_report(series_report(data, story=story), path)
+
+
+def _forecasts(data: SeriesReportData) -> Page:
+    """The forecasts; those of positions as tracks first."""
+    examples = data.examples_of(FORECAST)
+    page, tracks = forecast_page(examples, data.evaluation.skipped.get(FORECAST, "")), track_picture(examples)
+    return page if tracks is None else Page(page.title, (page.items[0], tracks, *page.items[1:]))
+
+
+def _lead(verdicts: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Verdicts of one subject, "Forecast: ...", as one paragraph: the first as its headline, then the others."""
+    paragraphs: dict[str, list[str]] = {}
+    for verdict in map(clean, verdicts):
+        subject, colon, words = verdict.partition(": ")
+        if colon and subject in paragraphs:
+            # "neurode" is a name and stays small; another sentence begins with a capital once its subject is gone.
+            paragraphs[subject].append(words if words.startswith("neurode") else words[:1].upper() + words[1:])
+        else:
+            paragraphs[subject if colon else verdict] = [verdict]
+    if not paragraphs:
+        return (("This model was not scored, so there is no verdict.", ""),)
+    return tuple((first, " ".join(rest)) for first, *rest in paragraphs.values())
 
 
 def _facts(data: SeriesReportData) -> str:

@@ -217,11 +217,11 @@ def amount(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 0 to 1 in words: "89 %", one decimal near the ends, "–" for NaN."""
+    """A share of 0 to 1 in words: "89%", one decimal near the ends, "–" for NaN."""
     if share != share:
         return "–"
     decimals = 1 if 0 < share < 0.01 or 0.99 < share < 1 else 0
-    return f"{100 * share:.{decimals}f} %"
+    return f"{100 * share:.{decimals}f}%"
 
 
 def plural(count: int, noun: str) -> str:

@@ -185,7 +185,7 @@ def made_latent(num: int = 400, seed: int = 4) -> LatentMap:
     grid = np.linspace(-4, 4.6, 21)
     x, y = np.meshgrid(grid, grid)
     u, v = -0.25 * x + y - 0.3, -x - 0.25 * y + 0.2 * x * x / 4
-    paths = np.zeros((6, 80, 2))
+    paths = np.zeros((min(6, num), 80, 2))
     paths[:, 0] = codes[:6]
     for t in range(79):
         p = paths[:, t]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neurode.core.errors import DataError
 from neurode.report.page import Cell, Formula, Listing, Page, Report, Table, render, write_report
 from neurode.report.style import clean
 from tests.report.html_reading import assert_self_contained, read_html
@@ -15,7 +16,7 @@ NASTY = st.text(st.one_of(st.sampled_from("<>&\"'{}%#\\/$;= \n\t\x00"), st.chara
 
 
 def report_of(*items, title: str = "t") -> Report:
-    return Report(title, "kicker", "facts", ("Verdict.",), (Page("Page", tuple(items)),))
+    return Report(title, "kicker", "facts", (("Verdict.", "And why."),), (Page("Page", tuple(items)),))
 
 
 PLAIN = render(
@@ -56,7 +57,7 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_part(tmp_path, monk
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", no_space)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DataError, match="the disk is full"):
         write_report(report_of("new"), path)
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
     assert "old" in path.read_text(encoding="utf-8")

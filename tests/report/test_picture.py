@@ -24,7 +24,7 @@ def a_figure(title: str = "title", *, rasterized: bool = False):
     return figure
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(NAMES)
 def test_any_column_name_can_be_an_axis_title(name):
     svg = ElementTree.fromstring(inline_svg(a_figure(name), name="p1", alt=name))

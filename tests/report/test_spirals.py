@@ -110,6 +110,6 @@ def test_captions_count_turning_directions_and_errors(reading):
 
 
 def test_the_page_is_self_contained_and_the_readme_picture_is_written(reading, tmp_path):
-    document = render(Report("spirals", "kicker", "facts", ("Verdict.",), (spirals_page(reading),)))
+    document = render(Report("spirals", "kicker", "facts", (("Verdict.", "And why."),), (spirals_page(reading),)))
     assert len(assert_self_contained(document).svgs) == 3
     assert write_png(draw_spirals(reading), tmp_path / "spirals.png").stat().st_size > 10_000

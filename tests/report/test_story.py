@@ -74,7 +74,7 @@ def test_captions_say_the_numbers_of_their_pictures(pages):
 
 
 def test_the_opening_pages_make_a_self_contained_document(pages):
-    reading = assert_self_contained(render(Report("story", "kicker", "facts", ("Verdict.",), pages)))
+    reading = assert_self_contained(render(Report("story", "kicker", "facts", (("Verdict.", "And why."),), pages)))
     assert len(reading.svgs) == 4
     assert "h[t+1] = h[t] + f(h[t], θ[t])" in reading.text
     assert reading.headings[1:] == [page.title for page in pages]

@@ -30,7 +30,7 @@ def test_numbers_in_sentences_have_no_idle_zeros(value, text):
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.9, "90 %"), (0.004, "0.4 %"), (0.996, "99.6 %"), (1.0, "100 %"), (0.0, "0 %"), (math.nan, "–")],
+    [(0.9, "90%"), (0.004, "0.4%"), (0.996, "99.6%"), (1.0, "100%"), (0.0, "0%"), (math.nan, "–")],
 )
 def test_shares_are_percent(share, text):
     assert percent(share) == text

@@ -201,7 +201,7 @@ def _walk_row(panels: list["Axes"], reading: SpiralReading, colors: "Colormap") 
         share = step / max(1, len(reading.walk) - 1)
         _path(axes, path, colors(share))
         _frame(axes, reading.walk.reshape(-1, 2))
-        name = {0.0: "clockwise", 1.0: "counter-clockwise"}.get(share, f"{100 * share:.0f} %")
+        name = {0.0: "clockwise", 1.0: "counter-clockwise"}.get(share, f"{100 * share:.0f}%")
         axes.set_title(name, loc="center", fontweight="normal", fontsize=8)
 
 

@@ -1,6 +1,7 @@
 """The story's third line: a solver that chooses its own steps."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -101,6 +102,7 @@ def chosen_steps() -> ChosenSteps:
     )
 
 
+@cache
 def work_precision() -> tuple[WorkPrecision, ...]:
     """Error at the end against evaluations, for several steps of euler and rk4, tolerances of dopri5 and tsit5."""
     exact = _end("dopri5", rtol=1e-11, atol=1e-13).ys
