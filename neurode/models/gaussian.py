@@ -42,6 +42,25 @@ def gaussian_log_density(value: torch.Tensor, mean: torch.Tensor, variance: torc
     return -0.5 * (torch.log(2 * math.pi * variance) + (value - mean).square() / variance)
 
 
+# A far-out reading counts as one from a Gaussian this much wider: at ten standard deviations it pulls as hard as a
+# regular one at one.
+_OUTLIER_WIDTH = 10.0
+
+
+def robust_log_density(
+    value: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor, outlier_share: float
+) -> torch.Tensor:
+    """log of a Gaussian of which `outlier_share` is ten times as wide (Tukey's contaminated normal, 1960), in nats.
+
+    `variance` is that of the regular readings. A share of 0 is the plain Gaussian.
+    """
+    regular = gaussian_log_density(value, mean, variance)
+    if outlier_share == 0:
+        return regular
+    wide = gaussian_log_density(value, mean, _OUTLIER_WIDTH**2 * variance)
+    return torch.logaddexp(regular + math.log1p(-outlier_share), wide + math.log(outlier_share))
+
+
 def kl_with_free_bits(kl: torch.Tensor, free_bits: float) -> torch.Tensor:
     """KL per component, of which the first `free_bits` nats cost nothing to use: max(kl, free_bits)."""
     return kl.clamp(min=free_bits) if free_bits > 0 else kl

@@ -12,7 +12,7 @@ from neurode.data.batch import Batch
 from neurode.models.keyed_noise import keyed_uniforms
 
 FORECAST, FILL, RECONSTRUCT = 0, 1, 2
-_CHOICES, _CELLS, _ROWS, _FEATURES = 11, 12, 13, 14  # streams of keyed noise
+_CHOICES, _CELLS, _ROWS, _FEATURES, _THINNED = 11, 12, 13, 14, 15  # streams of keyed noise
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class TaskMixture:
     forecast: cut at a random observed row; seen is what stands up to it, at most `history` before it; asked is what
     comes within `horizon` after it (model time; None: everything). fill: hide a share of the cells between the two
     numbers of `hide`: single cells, whole rows, or a gap in some or all features. reconstruct: everything is seen and
-    asked, the classical evidence lower bound. A series too short for its task is reconstructed.
+    asked, the classical evidence lower bound. thin: what is seen in a forecast loses up to this share of its rows, the
+    newest kept, so that a few series go further. A series too short for its task is reconstructed.
     """
 
     forecast: float = 1.0
@@ -40,6 +41,7 @@ class TaskMixture:
     horizon: float | None = None
     history: float | None = None
     hide: tuple[float, float] = (0.1, 0.5)
+    thin: float = 0.0
 
     def __post_init__(self):
         weights = (self.forecast, self.fill, self.reconstruct)
@@ -50,6 +52,8 @@ class TaskMixture:
             )
         if not 0 < self.hide[0] <= self.hide[1] < 1:
             raise ValueError(f"hide={self.hide} must be two shares with 0 < first <= second < 1.")
+        if not 0 <= self.thin < 1:
+            raise ValueError(f"thin={self.thin} must be at least 0 and below 1.")
         for name, span in (("horizon", self.horizon), ("history", self.history)):
             if span is not None and not span > 0:
                 raise ValueError(f"{name}={span} must be positive (in model time), or None for no limit.")
@@ -66,6 +70,10 @@ def draw_hiding(batch: Batch, mixture: TaskMixture, *, seed: int, epoch: int) ->
     cut_seen, cut_asked = _cut(batch, mixture, u[:, 1])
     hidden = _hide(batch, mixture, u[:, 2:], seed=seed, epoch=epoch)
     is_forecast, is_fill = forecast[:, None, None], fill[:, None, None]
+    if mixture.thin:
+        newest = batch.times >= newest_time(batch.times, cut_seen)[:, None]
+        u_rows = keyed_uniforms(batch.index, mask.shape[1:2], seed=seed, epoch=epoch, stream=_THINNED)
+        cut_seen = cut_seen & (newest | (u_rows >= mixture.thin * u[:, 6:7]))[..., None]
     seen = torch.where(is_forecast, cut_seen, torch.where(is_fill, mask & ~hidden, mask))
     asked = torch.where(is_forecast, cut_asked, torch.where(is_fill, hidden, mask))
     task = torch.where(forecast, FORECAST, torch.where(fill, FILL, RECONSTRUCT))

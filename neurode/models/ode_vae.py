@@ -18,7 +18,7 @@ from neurode.models.anchors import Anchors, Cells, find_anchors
 from neurode.models.decoder import NeuralODEDecoder
 from neurode.models.emission import Levels
 from neurode.models.encoder import RNNEncoder
-from neurode.models.gaussian import DiagonalGaussian, beta_at, gaussian_log_density, kl_with_free_bits
+from neurode.models.gaussian import DiagonalGaussian, beta_at, kl_with_free_bits, robust_log_density
 from neurode.models.hiding import FORECAST, RECONSTRUCT, TaskMixture, draw_hiding, newest_time, within_history
 from neurode.models.keyed_noise import keyed_normals, keyed_uniforms
 from neurode.models.latent_density import LatentDensity
@@ -67,6 +67,7 @@ class ODEVAE(nn.Module):
         anchored: bool = True,
         varying_scale: bool = True,
         neighbours: int = 2,
+        outlier_share: float = 0.02,
         beta: float = 0.1,
         beta_warmup: int = 10,
         free_bits: float = 0.0,
@@ -95,6 +96,8 @@ class ODEVAE(nn.Module):
             raise ValueError(
                 f"neighbours={neighbours} must be at least 1 (observed values on each side of an asked cell)."
             )
+        if not 0 <= outlier_share < 0.5:
+            raise ValueError(f"outlier_share={outlier_share} must be at least 0 and below 0.5.")
         mixture = mixture if isinstance(mixture, TaskMixture) else TaskMixture(**_as_mixture(mixture))
         periods = tuple(float(period) for period in calendar_periods)
         solver = {"method": method, "step_size": step_size, "rtol": rtol, "atol": atol}
@@ -109,6 +112,7 @@ class ODEVAE(nn.Module):
             "forecast_origin": forecast_origin,
             "mixture": {**asdict(mixture), "hide": list(mixture.hide)},
             "neighbours": neighbours,
+            "outlier_share": outlier_share,
             "beta": beta,
             "beta_warmup": beta_warmup,
             "free_bits": free_bits,
@@ -120,7 +124,7 @@ class ODEVAE(nn.Module):
         }
         self.input_dim, self.latent_dim, self.periods, self.mixture = input_dim, latent_dim, periods, mixture
         self.beta, self.beta_warmup, self.free_bits = beta, beta_warmup, free_bits
-        self.neighbours = neighbours
+        self.neighbours, self.outlier_share = neighbours, outlier_share
         self.onward = forecast_origin == "newest"
         self.encoder = RNNEncoder(input_dim, hidden_dim, latent_dim, bidirectional=bidirectional)
         kinds = 2 if self.onward else 1
@@ -163,7 +167,7 @@ class ODEVAE(nn.Module):
         emission = self.decoder.emission
         parts = emission.parts(onward.long(), cells)
         mean, variance = emission.read(levels, cells, parts, anchors, batch.values, levels)
-        log_likelihood = gaussian_log_density(cells.of(batch.values), mean, variance).sum()
+        log_likelihood = robust_log_density(cells.of(batch.values), mean, variance, self.outlier_share).sum()
         kl = code.kl_to_standard()
         beta = beta_at(epoch, self.beta, self.beta_warmup) if self.training else self.beta
         return LossParts(

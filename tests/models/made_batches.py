@@ -17,9 +17,7 @@ def made_series(seed: int, num_rows: int, num_features: int, blanks: float = 0.4
     return Series((seed,), times, values, offset=float(rng.random()))
 
 
-def made_batch(
-    *lengths: int, num_features: int = 3, dtype: torch.dtype = torch.float64, blanks: float = 0.4
-) -> Batch:
+def made_batch(*lengths: int, num_features: int = 3, dtype: torch.dtype = torch.float64, blanks: float = 0.4) -> Batch:
     """One series for each length, numbered from 7 on so that number and place differ."""
     series = [made_series(i, n, num_features, blanks) for i, n in enumerate(lengths)]
     return collate(series, index=[7 + i for i in range(len(series))], dtype=dtype)

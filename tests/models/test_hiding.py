@@ -30,9 +30,7 @@ def test_a_forecast_asks_only_for_what_comes_after_all_that_is_seen():
 
 def test_every_cut_of_a_series_is_drawn_about_equally_often():
     batch = made_batch(5)
-    seen = [
-        int(draw_hiding(batch, only(FORECAST), seed=0, epoch=e).seen.any(2).sum()) for e in range(400)
-    ]
+    seen = [int(draw_hiding(batch, only(FORECAST), seed=0, epoch=e).seen.any(2).sum()) for e in range(400)]
     counts = torch.bincount(torch.tensor(seen), minlength=5)
     assert counts[0] == 0
     assert (counts[1:5] > 60).all()

@@ -77,9 +77,7 @@ def test_an_ornstein_uhlenbeck_process_without_noise_needs_its_two_neighbours_on
     residual = Residual(1, noise=1e-12)
     parts = residual(torch.zeros_like(cells.series), cells.feature)
     parts = type(parts)(parts.variance, 0 * parts.noise, parts.length, torch.ones_like(parts.power))
-    lefts = [
-        parts.weights(find_anchors(times, mask, asked, cells, each_side=k, inclusive=True))[1] for k in (1, 2, 4)
-    ]
+    lefts = [parts.weights(find_anchors(times, mask, asked, cells, each_side=k, inclusive=True))[1] for k in (1, 2, 4)]
     torch.testing.assert_close(lefts[0], lefts[1])
     torch.testing.assert_close(lefts[0], lefts[2])
 
@@ -123,9 +121,7 @@ def test_gradients_of_weights_and_variance_agree_with_differences():
     residual = a_residual(2).double()
 
     def read(shift):
-        parts = torch.func.functional_call(
-            residual, {"shift": shift}, (torch.zeros_like(cells.series), cells.feature)
-        )
+        parts = torch.func.functional_call(residual, {"shift": shift}, (torch.zeros_like(cells.series), cells.feature))
         return parts.weights(anchors)
 
     assert torch.autograd.gradcheck(read, (residual.shift.detach().clone().requires_grad_(),))
