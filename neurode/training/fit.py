@@ -14,7 +14,7 @@ from neurode.core.errors import DataError
 from neurode.core.extras import require
 from neurode.training.checkpoint import load_checkpoint
 from neurode.training.fit_config import FitConfig
-from neurode.training.loop.seeding import callers_settings_kept
+from neurode.training.loop.torch_settings import torch_settings
 from neurode.training.loop.training_run import TrainingRun
 from neurode.training.processes.interrupt import Interrupt
 from neurode.training.processes.placement import Placement, find_placement
@@ -86,7 +86,8 @@ def _train_here(
         progress = SilentProgress()
         folder = RunFolder(folder.path, writes=False) if folder is not None else None
     session = Session(config, placement)
-    with callers_settings_kept(config.deterministic, session.device):
+    count = sum(parameter.numel() for parameter in model.parameters())
+    with torch_settings(config, session.device, count, placement.local_world):
         model.to(session.device, session.dtype if config.precision == "float64" else None)
         session.share_weights(model)
         run = TrainingRun(model, data, config, session=session, folder=folder, progress=progress, interrupt=interrupt)
@@ -136,8 +137,8 @@ def _opening(model: nn.Module, config: FitConfig, session: Session, parameters: 
     count = sum(parameter.numel() for parameter in parameters)
     settings = ", ".join(f"{name}={value!r}" for name, value in asdict(config).items())
     return (
-        f"Training {type(model).__name__} with {count} parameters on {session.device} in {session.world} "
-        f"process{'es' if session.world > 1 else ''} (torch {torch.__version__}): {settings}"
+        f"Training {type(model).__name__} with {count} parameters on {session.device} (processes: {session.world}, "
+        f"threads of each: {torch.get_num_threads()}, torch {torch.__version__}): {settings}"
     )
 
 

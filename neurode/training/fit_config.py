@@ -21,6 +21,8 @@ class FitConfig:
     where there is one, else the CPU), "cpu", "cuda", "cuda:1", "mps". precision: "float32", "float64" (model and
     batches are converted), or "bfloat16-mixed". deterministic: only deterministic algorithms of torch. processes:
     data-parallel processes on this machine; under torchrun or SLURM leave it at 1, or give their number.
+    threads: of each process (None: what OMP_NUM_THREADS says, else 1 on the CPU for models of less than a million
+    parameters, which more threads slow down, else the cores shared among the processes).
     max_seconds: time budget; an epoch that was begun is finished, and none is begun that would, at the pace of the
     last one, end after it.
 
@@ -40,13 +42,15 @@ class FitConfig:
     precision: Precision = "float32"
     deterministic: bool = False
     processes: int = 1
+    threads: int | None = None
     max_seconds: float | None = None
 
     def __post_init__(self):
         for name, least in (("max_epochs", 1), ("warmup", 0), ("validate_every", 1), ("seed", 0), ("processes", 1)):
             _whole(name, getattr(self, name), least)
-        if self.patience is not None:
-            _whole("patience", self.patience, 1)
+        for name in ("patience", "threads"):
+            if getattr(self, name) is not None:
+                _whole(name, getattr(self, name), 1)
         for name in ("learning_rate", "clip_norm", "max_seconds"):
             value = getattr(self, name)
             if value is None and name != "learning_rate":

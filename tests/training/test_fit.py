@@ -10,6 +10,7 @@ from neurode.core.errors import DataError
 from neurode.core.protocols import LossParts
 from neurode.training.fit import fit
 from neurode.training.fit_config import FitConfig
+from neurode.training.loop.torch_settings import threads_to_use
 from tests.training.tiny_regression import TinyData, TinyModel, compared
 
 COLUMNS = "epoch,step,loss,reconstruction,validation_loss,evaluations,seconds,memory_mb,learning_rate"
@@ -32,7 +33,7 @@ def test_training_lowers_the_loss_and_writes_what_it_did(tmp_path):
     assert rows[-1]["step"] == "120"
     assert rows[-1]["evaluations"] == "12"
     log = (tmp_path / "run" / "train.log").read_text()
-    assert "Training TinyModel with 87 parameters on cpu in 1 process" in log
+    assert "Training TinyModel with 87 parameters on cpu (processes: 1, threads of each: 1, " in log
     assert "epoch 30/30" in log
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"metrics.csv", "train.log", "checkpoints"}
     assert {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
@@ -156,6 +157,31 @@ def test_deterministic_algorithms_are_asked_for_and_given_back():
     assert not torch.are_deterministic_algorithms_enabled()
 
 
+@pytest.mark.parametrize(("asked", "used"), [(None, 1), (2, 2)])
+def test_a_small_model_trains_with_one_thread_unless_more_are_asked_for(asked, used, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before, seen = torch.get_num_threads(), set()
+    torch.set_num_threads(3)
+    try:
+        model = TinyModel(on_loss=lambda model, context, loss: seen.add(torch.get_num_threads()) or loss)
+        quiet(model, TinyData(), max_epochs=1, threads=asked)
+        assert seen == {used}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_follow_the_size_of_the_model_and_the_number_of_processes(monkeypatch):
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    monkeypatch.setattr("neurode.training.loop.torch_settings.available_cores", lambda: 8)
+    assert threads_to_use(None, cpu, 10_000_000, 2) == torch.get_num_threads()  # OMP_NUM_THREADS is set in tests
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert threads_to_use(None, cpu, 10_000_000, 2) == 4
+    assert threads_to_use(None, cpu, 1_000, 2) == 1
+    assert threads_to_use(None, cuda, 1_000, 4) == 2
+    assert threads_to_use(5, cpu, 1_000, 2) == 5
+
+
 @pytest.mark.parametrize("precision", ["float64", "bfloat16-mixed"])
 def test_precision_reaches_the_model(precision):
     seen = set()
@@ -211,6 +237,7 @@ def test_wrong_arguments_are_told_apart():
     [
         ({"max_epochs": 0}, "max_epochs must be a whole number of at least 1, but got 0"),
         ({"patience": 1.5}, "patience must be a whole number"),
+        ({"threads": 0}, "threads must be a whole number of at least 1"),
         ({"learning_rate": 0.0}, "learning_rate must be a number above 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be a number above 0"),
         ({"clip_norm": -1}, "clip_norm must be a number above 0"),

@@ -46,7 +46,7 @@ def test_two_processes_give_the_losses_and_weights_of_one(tmp_path):
     assert not two.training
     lines = (tmp_path / "two" / "metrics.csv").read_text().splitlines()
     assert len(lines) == 6
-    assert "in 2 processes" in (tmp_path / "two" / "train.log").read_text()
+    assert "processes: 2, threads of each: 1," in (tmp_path / "two" / "train.log").read_text()
 
 
 def test_a_process_without_a_share_or_with_fewer_batches_hangs_nobody():

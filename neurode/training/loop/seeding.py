@@ -1,8 +1,4 @@
-"""Random numbers of a step as a function of (seed, epoch, step, process); torch's settings given back afterwards."""
-
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""Random numbers of a step as a function of (seed, epoch, step, process)."""
 
 import torch
 
@@ -23,20 +19,6 @@ class StepSeeds:
         number = _mix(_mix(_mix(_mix(self._seed) ^ epoch) ^ step) ^ self._rank)
         for generator in self._generators:
             generator.manual_seed(number)
-
-
-@contextmanager
-def callers_settings_kept(deterministic: bool, device: torch.device) -> Iterator[None]:
-    """Give the caller's generator state, and its choice about deterministic algorithms, back at the end."""
-    before = torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        if deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.use_deterministic_algorithms(True)
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(before)
 
 
 def _mix(number: int) -> int:

@@ -15,7 +15,7 @@ import torch.distributed
 from neurode.core.extras import require
 from neurode.training.fit_config import FitConfig
 from neurode.training.loop.epoch_sums import EpochSums
-from neurode.training.processes.placement import Placement, as_torchrun, available_cores
+from neurode.training.processes.placement import Placement, as_torchrun
 
 
 class Session:
@@ -27,8 +27,6 @@ class Session:
         self._fabric = _start_fabric(config, placement)
         self.device: torch.device = self._fabric.device
         self._mixed = config.precision == "bfloat16-mixed"
-        if self.world > 1 and self.device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
-            torch.set_num_threads(max(1, available_cores() // placement.local_world))
 
     def autocast(self) -> AbstractContextManager[Any]:
         return self._fabric.autocast() if self._mixed else nullcontext()
