@@ -71,6 +71,7 @@ LINES = {
     "far too many cells": ("id,t,x\n1,0,1.5\n1,1,2,7,8,9\n", 3, None, "the line has 6 cells, the header names 3"),
     "comments count as lines": ("# c\nid,t,x\n\n1,0,1\n# c\n1,1,oops\n", 6, "x", "'oops' is text"),
     "quoted line breaks": ('id,t,x,note\n1,0,1,"a\nb"\n1,1,oops,c\n', 4, "x", "'oops' is text"),
+    "a quoted line break in the row itself": ('id,t,x,note\n1,0,1,a\n1,1,oops,"b\nc"\n', 3, "x", "'oops' is text"),
     "windows line ends": ("id,t,x\r\n1,0,1\r\n1,1,oops\r\n", 3, "x", "'oops' is text"),
     "not UTF-8": (b"id,t,x\n1,0,1\n\xe9,1,2\n", 3, None, "not UTF-8 text. Save it as CSV in UTF-8"),
 }  # fmt: skip
