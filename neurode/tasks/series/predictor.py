@@ -3,8 +3,9 @@ together.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +18,11 @@ from neurode.tasks.series.scoring.calibration import Asked, Calibration
 from neurode.tasks.series.scoring.problem import Problem
 from neurode.tasks.series.splits import key_hash
 
-_BATCH_CELLS = 400_000
+_BATCH_CELLS = 3_000_000
 """Asked times x features x draws in one batch stay near this number, so that memory does not grow with the table."""
+
+_WIDEST = 1.0
+"""Largest standard deviation, in logarithms, that the mean of a log feature takes account of."""
 
 # Gauss-Hermite nodes and weights for the mean of a transformed normal variable.
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
@@ -54,6 +58,8 @@ class Predicted:
         feature = self.problem.asked.feature
         skewed = np.array([transform != "none" for transform in self.scaling.transforms])[feature]
         width = self.std * self.calibration.factor(self.asked, 0.5) / 0.6745
+        # The mean of a very wide log-normal is all tail: beyond a spread of e its shape is not known that well.
+        width = np.minimum(width, _WIDEST / np.array(self.scaling.stds)[feature])
         nodes = self.mean[:, None] + np.where(skewed, width, 0.0)[:, None] * _NODES
         return cells_to_user(self.scaling, nodes, feature) @ _WEIGHTS
 
@@ -160,20 +166,28 @@ class Predictor:
 
 def cells_to_user(scaling: Scaling, values: np.ndarray, feature: np.ndarray) -> np.ndarray:
     """values (cells, K) of the cells' features, from model units to the user's."""
-    return _by_feature(scaling.values_to_user, values, feature, len(scaling.features))
+    return _by_feature(scaling, Scaling.values_to_user, values, feature)
 
 
 def cells_to_model(scaling: Scaling, values: np.ndarray, feature: np.ndarray) -> np.ndarray:
     """values (cells, K) of the cells' features, from the user's units to the model's."""
-    return _by_feature(scaling.values_to_model, values, feature, len(scaling.features))
+    return _by_feature(scaling, Scaling.values_to_model, values, feature)
 
 
-def _by_feature(convert, values: np.ndarray, feature: np.ndarray, features: int) -> np.ndarray:
-    """Apply a map that wants features on the last axis: cells are put in one column per feature, and taken back."""
-    order = np.argsort(feature, kind="stable")
-    counts = np.bincount(feature, minlength=features)
-    place = np.empty(len(feature), dtype=np.int64)
-    place[order] = np.arange(len(feature)) - np.repeat(np.cumsum(counts) - counts, counts)
-    table = np.full((int(counts.max(initial=0)), values.shape[1], features), np.nan)
-    table[place, :, feature] = values
-    return convert(table)[place, :, feature]
+def _by_feature(scaling: Scaling, convert, values: np.ndarray, feature: np.ndarray) -> np.ndarray:
+    """Convert the cells of each feature by themselves: a map of all features would need a dense table of them."""
+    converted = np.empty_like(values, dtype=np.float64)
+    for f in np.unique(feature):
+        cells = feature == f
+        converted[cells] = convert(_single(scaling, int(f)), values[cells][:, :, None])[:, :, 0]
+    return converted
+
+
+def _single(scaling: Scaling, f: int) -> Scaling:
+    """The scaling of one feature alone."""
+    parts: dict[str, Any] = {
+        field.name: (getattr(scaling, field.name)[f],)
+        for field in fields(scaling)
+        if isinstance(getattr(scaling, field.name), tuple)
+    }
+    return replace(scaling, **parts)

@@ -50,7 +50,7 @@ def physionet() -> Preset:
         "physionet",
         "intensive-care stays of 48 h, 12 h ahead",
         {"id": "id", "time": "time_h", "variable": "variable", "value": "value", "unknown": -1.0},
-        {"horizon": 12.0, "cuts": 4},
+        {"horizon": 12.0, "cuts": 2},
     )
 
 
