@@ -22,9 +22,10 @@ class Cells:
         return cls(*mask.nonzero(as_tuple=True))
 
     @classmethod
-    def all_of(cls, shape: tuple[int, int, int], device: torch.device) -> "Cells":
-        """All cells of (B, Q, F), as index tensors of that shape."""
-        return cls(*torch.meshgrid(*(torch.arange(size, device=device) for size in shape), indexing="ij"))
+    def all_of(cls, values: torch.Tensor) -> "Cells":
+        """All cells of a tensor (B, Q, F), as index tensors of that shape."""
+        series, time, feature = (torch.arange(size, device=values.device) for size in values.shape)
+        return cls(*torch.meshgrid(series, time, feature, indexing="ij"))
 
     def of(self, values: torch.Tensor) -> torch.Tensor:
         """What `values` (..., B, Q, F) holds at the cells: (..., *C)."""

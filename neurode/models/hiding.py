@@ -4,6 +4,7 @@ Shape legend: B series, T rows, F features.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -57,6 +58,16 @@ class TaskMixture:
         for name, span in (("horizon", self.horizon), ("history", self.history)):
             if span is not None and not span > 0:
                 raise ValueError(f"{name}={span} must be positive (in model time), or None for no limit.")
+
+    @classmethod
+    def of(cls, mixture: "TaskMixture | Mapping | None") -> "TaskMixture":
+        """A mixture as it is, from a mapping of its fields (from JSON, say), or the default one."""
+        if isinstance(mixture, TaskMixture):
+            return mixture
+        fields = dict(mixture or {})
+        if "hide" in fields:
+            fields["hide"] = tuple(fields["hide"])
+        return cls(**fields)
 
 
 def draw_hiding(batch: Batch, mixture: TaskMixture, *, seed: int, epoch: int) -> Hiding:

@@ -6,8 +6,9 @@ irregularly-sampled time series", 2019. The anchored emission and the code at th
 Shape legend: S draws, B series, T rows, Q asked times, F features, D latent numbers.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,18 +23,10 @@ from neurode.models.gaussian import DiagonalGaussian, beta_at, kl_with_free_bits
 from neurode.models.hiding import FORECAST, RECONSTRUCT, TaskMixture, draw_hiding, newest_time, within_history
 from neurode.models.keyed_noise import keyed_normals, keyed_uniforms
 from neurode.models.latent_density import LatentDensity
-from neurode.models.residual import ResidualParts
+from neurode.models.prediction import Prediction, draw_courses, matched
 
 _FROM_START, _ONWARD = 0, 1  # kinds of reading: the path from the start, and the path on from the newest observation
-_CODE, _DRAW, _PATH, _WHITE, _COMPONENT = 1, 2, 3, 4, 5  # streams of keyed noise
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Mean and standard deviation of an observation at asked times, (B, Q, F) each, in model units."""
-
-    mean: torch.Tensor
-    std: torch.Tensor
+_CODE, _DRAW, _COMPONENT = 1, 2, 3  # streams of keyed noise
 
 
 class ODEVAE(nn.Module):
@@ -63,7 +56,7 @@ class ODEVAE(nn.Module):
         *,
         bidirectional: bool = True,
         forecast_origin: str = "newest",
-        mixture: TaskMixture | dict | None = None,
+        mixture: TaskMixture | Mapping | None = None,
         anchored: bool = True,
         varying_scale: bool = True,
         neighbours: int = 2,
@@ -98,19 +91,17 @@ class ODEVAE(nn.Module):
             )
         if not 0 <= outlier_share < 0.5:
             raise ValueError(f"outlier_share={outlier_share} must be at least 0 and below 0.5.")
-        mixture = mixture if isinstance(mixture, TaskMixture) else TaskMixture(**_as_mixture(mixture))
+        mixture = TaskMixture.of(mixture)
         periods = tuple(float(period) for period in calendar_periods)
-        solver = {"method": method, "step_size": step_size, "rtol": rtol, "atol": atol}
-        solver |= {"batching": batching, "gradient": gradient}
-        body = {"field_layers": field_layers, "activation": activation, "bound": bound}
-        emission = {"anchored": anchored, "varying_scale": varying_scale}
-        self._config = {
+        self._config: dict[str, Any] = {
             "input_dim": input_dim,
             "hidden_dim": hidden_dim,
             "latent_dim": latent_dim,
             "bidirectional": bidirectional,
             "forecast_origin": forecast_origin,
             "mixture": {**asdict(mixture), "hide": list(mixture.hide)},
+            "anchored": anchored,
+            "varying_scale": varying_scale,
             "neighbours": neighbours,
             "outlier_share": outlier_share,
             "beta": beta,
@@ -118,18 +109,38 @@ class ODEVAE(nn.Module):
             "free_bits": free_bits,
             "calendar_periods": list(periods),
             "num_components": num_components,
-            **body,
-            **emission,
-            **solver,
+            "field_layers": field_layers,
+            "activation": activation,
+            "bound": bound,
+            "method": method,
+            "step_size": step_size,
+            "rtol": rtol,
+            "atol": atol,
+            "batching": batching,
+            "gradient": gradient,
         }
         self.input_dim, self.latent_dim, self.periods, self.mixture = input_dim, latent_dim, periods, mixture
         self.beta, self.beta_warmup, self.free_bits = beta, beta_warmup, free_bits
         self.neighbours, self.outlier_share = neighbours, outlier_share
         self.onward = forecast_origin == "newest"
         self.encoder = RNNEncoder(input_dim, hidden_dim, latent_dim, bidirectional=bidirectional)
-        kinds = 2 if self.onward else 1
         self.decoder = NeuralODEDecoder(
-            input_dim, hidden_dim, latent_dim, periods=periods, kinds=kinds, **body, **emission, **solver
+            input_dim,
+            hidden_dim,
+            latent_dim,
+            field_layers=field_layers,
+            activation=activation,
+            bound=bound,
+            periods=periods,
+            method=method,
+            step_size=step_size,
+            rtol=rtol,
+            atol=atol,
+            batching=batching,
+            gradient=gradient,
+            kinds=2 if self.onward else 1,
+            anchored=anchored,
+            varying_scale=varying_scale,
         )
         self.density = LatentDensity(latent_dim, num_components)
 
@@ -201,7 +212,7 @@ class ODEVAE(nn.Module):
         deviation are matched over `num_samples` codes and the emission. A cell observed at an asked time is smoothed
         with its noise. Padded times may hold anything finite.
         """
-        return _matched(*self._read_all(context, times, num_samples, seed))
+        return matched(*self._read_all(context, times, num_samples, seed))
 
     def forecast(self, batch: Batch, times: torch.Tensor, *, num_samples: int = 16, seed: int = 0) -> Prediction:
         """`predict`, for times after each series' newest observation; ValueError for earlier ones."""
@@ -215,9 +226,9 @@ class ODEVAE(nn.Module):
         batch = _clean(batch)
         z = self._posterior_draws(batch, torch.zeros_like(batch.mask[:, 0, 0]), num_samples, seed)
         levels, _ = self._levels(z, batch, batch.times, torch.zeros_like(batch.offset))
-        cells = Cells.all_of(batch.mask.shape, batch.mask.device)
+        cells = Cells.all_of(batch.mask)
         parts = self.decoder.emission.parts(torch.zeros_like(batch.lengths), cells)
-        return _matched(*self.decoder.emission.read(levels, cells, parts))
+        return matched(*self.decoder.emission.read(levels, cells, parts))
 
     @torch.no_grad()
     def draws(
@@ -265,11 +276,11 @@ class ODEVAE(nn.Module):
         z = self.density.sample(uniforms, self._normals(index, (self.latent_dim,), seed, 0, _CODE))
         batch = _blank(index, times, self.input_dim, torch.as_tensor(offset, dtype=times.dtype).to(times).expand(n))
         levels, _ = self._levels(z[None], batch, times, torch.zeros_like(batch.offset))
-        cells = Cells.all_of(batch.mask.shape, batch.mask.device)
+        cells = Cells.all_of(batch.mask)
         nothing = self._anchors(times, batch.mask, times, cells, inclusive=True)
         parts = self.decoder.emission.parts(torch.zeros_like(index), cells)
         means, _ = self.decoder.emission.read(levels, cells, parts)
-        return self._courses(means, levels.scale, parts, nothing, index, seed, white_noise)[0]
+        return draw_courses(means, levels.scale, parts, nothing, index, seed=seed, white_noise=white_noise)[0]
 
     @torch.no_grad()
     def walk(self, batch_a: Batch, batch_b: Batch, steps: int, times: torch.Tensor) -> torch.Tensor:
@@ -328,7 +339,7 @@ class ODEVAE(nn.Module):
         times = times.to(context.times)
         newest = newest_time(context.times, context.mask)
         beyond = (times > newest[:, None]) & self.onward
-        cells = Cells.all_of((*times.shape, self.input_dim), times.device)
+        cells = Cells.all_of(times[..., None].expand(-1, -1, self.input_dim))
         anchors = self._anchors(context.times, context.mask, times, cells, inclusive=True)
         emission = self.decoder.emission
         results = []
@@ -346,7 +357,9 @@ class ODEVAE(nn.Module):
             parts = emission.parts(onward.long(), cells)
             means, variances = emission.read(levels, cells, parts, anchors, context.values, known)
             if white_noise is not None:
-                means = self._courses(means, levels.scale, parts, anchors, context.index, seed, white_noise)
+                means = draw_courses(
+                    means, levels.scale, parts, anchors, context.index, seed=seed, white_noise=white_noise
+                )
             results.append((means, variances))
         if len(results) == 1:
             return results[0]
@@ -354,49 +367,12 @@ class ODEVAE(nn.Module):
         pick = beyond[..., None]
         return torch.where(pick, outside[0], inside[0]), torch.where(pick, outside[1], inside[1])
 
-    def _courses(
-        self,
-        means: torch.Tensor,
-        scale: torch.Tensor,
-        parts: ResidualParts,
-        anchors: Anchors,
-        index: torch.Tensor,
-        seed: int,
-        white_noise: bool,
-    ) -> torch.Tensor:
-        """One course (S, B, Q, F) for each of the means, plus a draw of the residual's joint distribution."""
-        shape = (len(means), *means.shape[2:])
-        courses = means
-        if self.decoder.emission.anchored:
-            covariance = parts.covariance(anchors)
-            jitter = 1e-6 * parts.variance[:, 0, :, None] + 1e-12
-            factor = torch.linalg.cholesky(covariance + torch.diag_embed(jitter.expand(covariance.shape[:-1])))
-            noise = self._normals(index, shape, seed, 0, _PATH).double()
-            courses = courses + scale * torch.einsum("bfqr,bsrf->sbqf", factor, noise).to(means)
-        if white_noise:
-            noise = self._normals(index, shape, seed, 0, _WHITE).transpose(0, 1)
-            courses = courses + scale * parts.noise.sqrt().to(means) * noise
-        return courses
-
     def _anchors(self, times, mask, queries, cells: Cells, *, inclusive: bool) -> Anchors:
         return find_anchors(times, mask, queries, cells, each_side=self.neighbours, inclusive=inclusive)
 
     def _normals(self, index: torch.Tensor, shape: tuple[int, ...], seed: int, epoch: int, stream: int) -> torch.Tensor:
         dtype = self.density.means.dtype
         return keyed_normals(index, shape, seed=seed, epoch=epoch, stream=stream, dtype=dtype)
-
-
-def _matched(means: torch.Tensor, variances: torch.Tensor) -> Prediction:
-    """Mean and standard deviation of the equal mixture over the first axis."""
-    mean = means.mean(dim=0)
-    return Prediction(mean, (variances.mean(dim=0) + (means - mean).square().mean(dim=0)).sqrt())
-
-
-def _as_mixture(fields: dict | None) -> dict:
-    fields = dict(fields or {})
-    if "hide" in fields:
-        fields["hide"] = tuple(fields["hide"])
-    return fields
 
 
 def _clean(batch: Batch) -> Batch:

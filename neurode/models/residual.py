@@ -48,7 +48,7 @@ class ResidualParts:
         """
         to_asked, system = self._system(anchors)
         weights = solve_unrolled(system, to_asked)
-        known = sum(w * rho for w, rho in zip(weights, to_asked, strict=True))
+        known = (torch.stack(weights) * torch.stack(to_asked)).sum(dim=0)
         return torch.stack(weights, dim=-1), (1 - known).clamp(min=0) * self.variance
 
     def covariance(self, anchors: Anchors) -> torch.Tensor:

@@ -24,7 +24,7 @@ def test_neighbours_agree_with_a_plain_search(data):
     mask = torch.tensor(data.draw(st.lists(st.booleans(), min_size=24, max_size=24)))
     mask = mask[: num_series * num_rows * num_features].reshape(num_series, num_rows, num_features)
     queries = torch.tensor([[data.draw(st.integers(-1, 8)) * 0.5 * 2 for _ in range(4)] for _ in range(num_series)])
-    cells = Cells.all_of((num_series, 4, num_features), mask.device)
+    cells = Cells.all_of(torch.empty(num_series, 4, num_features))
     anchors = find_anchors(times, mask, queries, cells, each_side=each_side, inclusive=inclusive)
     for b in range(num_series):
         for q in range(4):
@@ -39,7 +39,7 @@ def test_neighbours_agree_with_a_plain_search(data):
 
 def test_a_target_does_not_see_itself_unless_asked_to():
     times, mask = torch.tensor([[0.0, 1.0, 2.0]]), torch.ones(1, 3, 1, dtype=torch.bool)
-    cells = Cells.all_of((1, 3, 1), mask.device)
+    cells = Cells.all_of(torch.empty(1, 3, 1))
     strict = find_anchors(times, mask, times, cells, each_side=1, inclusive=False)
     assert strict.rows[0, 1, 0].tolist() == [0, 2]
     assert find_anchors(times, mask, times, cells, each_side=1, inclusive=True).rows[0, 1, 0].tolist() == [1, 2]
@@ -49,7 +49,7 @@ def test_cells_in_a_row_and_cells_of_a_block_find_the_same():
     torch.manual_seed(0)
     times = torch.rand(2, 7).sort(dim=1).values
     mask, asked = torch.rand(2, 7, 3) < 0.5, torch.rand(2, 7, 3) < 0.5
-    block = Cells.all_of((2, 7, 3), mask.device)
+    block = Cells.all_of(torch.empty(2, 7, 3))
     whole = find_anchors(times, mask, times, block, each_side=2, inclusive=False)
     some = find_anchors(times, mask, times, Cells.where(asked), each_side=2, inclusive=False)
     assert torch.equal(whole.rows[asked], some.rows)

@@ -42,7 +42,7 @@ def test_weights_and_variance_agree_with_a_dense_gaussian_process():
     mask = torch.ones(1, 5, 2, dtype=torch.bool)
     mask[0, 3, 1] = False
     asked = torch.tensor([[0.3, 0.9]], dtype=torch.float64)
-    cells = Cells.all_of((1, 2, 2), mask.device)
+    cells = Cells.all_of(torch.empty(1, 2, 2))
     residual = a_residual(2)
     parts = residual(torch.zeros_like(cells.series), cells.feature)
     values = torch.randn(5, 2, dtype=torch.float64)
@@ -60,7 +60,7 @@ def test_weights_and_variance_agree_with_a_dense_gaussian_process():
 def test_with_nearest_neighbours_only_it_is_the_process_given_those():
     times = torch.linspace(0, 1, 6, dtype=torch.float64)[None]
     mask, asked = torch.ones(1, 6, 1, dtype=torch.bool), torch.tensor([[0.5]], dtype=torch.float64)
-    cells = Cells.all_of((1, 1, 1), mask.device)
+    cells = Cells.all_of(torch.empty(1, 1, 1))
     parts = a_residual(1)(torch.zeros_like(cells.series), cells.feature)
     anchors = find_anchors(times, mask, asked, cells, each_side=1, inclusive=True)
     weights, left = parts.weights(anchors)
@@ -73,7 +73,7 @@ def test_with_nearest_neighbours_only_it_is_the_process_given_those():
 def test_an_ornstein_uhlenbeck_process_without_noise_needs_its_two_neighbours_only():
     times = torch.linspace(0, 1, 8, dtype=torch.float64)[None]
     mask, asked = torch.ones(1, 8, 1, dtype=torch.bool), torch.tensor([[0.52]], dtype=torch.float64)
-    cells = Cells.all_of((1, 1, 1), mask.device)
+    cells = Cells.all_of(torch.empty(1, 1, 1))
     residual = Residual(1, noise=1e-12)
     parts = residual(torch.zeros_like(cells.series), cells.feature)
     parts = type(parts)(parts.variance, 0 * parts.noise, parts.length, torch.ones_like(parts.power))
@@ -86,7 +86,7 @@ def test_a_never_seen_feature_keeps_its_whole_variance_and_bands_widen_with_the_
     times = torch.tensor([[0.0, 0.5]], dtype=torch.float64)
     mask = torch.tensor([[[True, False], [True, False]]])
     asked = torch.tensor([[0.5, 0.6, 0.8, 1.5, 30.0]], dtype=torch.float64)
-    cells = Cells.all_of((1, 5, 2), mask.device)
+    cells = Cells.all_of(torch.empty(1, 5, 2))
     parts = a_residual(2)(torch.zeros_like(cells.series), cells.feature)
     anchors = find_anchors(times, mask, asked, cells, each_side=2, inclusive=True)
     weights, left = parts.weights(anchors)
@@ -100,7 +100,7 @@ def test_the_joint_covariance_agrees_with_a_dense_process_within_a_gap_and_has_t
     times = torch.tensor([[0.0, 0.3, 0.5]], dtype=torch.float64)
     mask = torch.ones(1, 3, 2, dtype=torch.bool)
     asked = torch.tensor([[0.35, 0.45, 0.6, 0.9]], dtype=torch.float64)
-    cells = Cells.all_of((1, 4, 2), mask.device)
+    cells = Cells.all_of(torch.empty(1, 4, 2))
     parts = a_residual(2)(torch.zeros_like(cells.series), cells.feature)
     anchors = find_anchors(times, mask, asked, cells, each_side=3, inclusive=True)
     covariance, (_, left) = parts.covariance(anchors), parts.weights(anchors)
@@ -116,7 +116,7 @@ def test_gradients_of_weights_and_variance_agree_with_differences():
     times = torch.tensor([[0.0, 0.1, 0.4]], dtype=torch.float64)
     mask = torch.tensor([[[True, True], [True, False], [True, True]]])
     asked = torch.tensor([[0.1, 0.2, 0.7]], dtype=torch.float64)
-    cells = Cells.all_of((1, 3, 2), mask.device)
+    cells = Cells.all_of(torch.empty(1, 3, 2))
     anchors = find_anchors(times, mask, asked, cells, each_side=2, inclusive=True)
     residual = a_residual(2).double()
 
