@@ -1,1 +1,7 @@
 """Floor 8: results drawn. Pictures, and one self-contained HTML file."""
+
+from neurode.report.page import Page
+from neurode.report.picture import Picture, write_png
+from neurode.report.series_report import write_series_report
+
+__all__ = ["Page", "Picture", "write_png", "write_series_report"]

@@ -197,18 +197,20 @@ def _predictions_row(panels: list["Axes"], reading: SpiralReading, shown: list[i
 
 
 def _walk_row(panels: list["Axes"], reading: SpiralReading, colors: "Colormap") -> None:
+    half = _half(reading.walk)
     for step, (axes, path) in enumerate(zip(panels, reading.walk, strict=True)):
         share = step / max(1, len(reading.walk) - 1)
         _path(axes, path, colors(share))
-        _frame(axes, reading.walk.reshape(-1, 2))
+        _frame(axes, path, half)
         name = {0.0: "clockwise", 1.0: "counter-clockwise"}.get(share, f"{100 * share:.0f}%")
         axes.set_title(name, loc="center", fontweight="normal", fontsize=8)
 
 
 def _made_panels(panels: list["Axes"], reading: SpiralReading, colors: "Colormap") -> None:
+    half = _half(reading.samples)
     for axes, path in zip(panels, reading.samples, strict=False):
         _path(axes, path, colors(0.0 if turns_clockwise(path) else 1.0))
-        _frame(axes, reading.samples.reshape(-1, 2))
+        _frame(axes, path, half)
 
 
 def _path(axes: "Axes", path: np.ndarray, color) -> None:
@@ -216,13 +218,23 @@ def _path(axes: "Axes", path: np.ndarray, color) -> None:
     axes.plot(*path[0], "o", color=color, ms=4, mew=0)
 
 
-def _frame(axes: "Axes", points: np.ndarray) -> None:
+def _half(paths: np.ndarray) -> float:
+    """Half the side of the square that the largest of these paths (n, T, 2) needs: one scale for all."""
+    return max(_size(path) for path in paths)
+
+
+def _size(points: np.ndarray) -> float:
+    points = points[np.isfinite(points).all(axis=-1)]
+    return 0.54 * float(np.ptp(points, axis=0).max()) or 1.0
+
+
+def _frame(axes: "Axes", points: np.ndarray, half: float | None = None) -> None:
+    """A square around the points; `half` its side where several panels share a scale."""
+    half = _size(points) if half is None else half
     points = points[np.isfinite(points).all(axis=-1)]
     bare(axes)
     axes.set_aspect("equal")
-    low, high = points.min(axis=0), points.max(axis=0)
-    half = 0.54 * float((high - low).max()) or 1.0
-    middle = 0.5 * (low + high)
+    middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
     axes.set_xlim(middle[0] - half, middle[0] + half)
     axes.set_ylim(middle[1] - half, middle[1] + half)
 
