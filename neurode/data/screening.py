@@ -15,8 +15,8 @@ _STATIC_SERIES = 10  # series that must agree before a feature is called constan
 def far_out_limits(x: np.ndarray) -> tuple[float, float] | None:
     """(low, high) beyond which a reading counts as impossible; None where nothing lies beyond.
 
-    Beyond means 20 interquartile ranges outside the quartiles, both of the values and, where they are positive, of
-    their logarithms: a long tail is no error, a slipped decimal point is. Features with few distinct values are not
+    Beyond means 20 interquartile ranges outside the quartiles of the values and, at the upper end where they are
+    positive, also of their logarithms: a long tail is no error, a slipped decimal point is. Features with few distinct values are not
     judged.
     """
     if len(x) < _FEWEST:
@@ -30,8 +30,6 @@ def far_out_limits(x: np.ndarray) -> tuple[float, float] | None:
     if len(positive) > 0.95 * len(x):
         l1, l3 = np.quantile(np.log(positive), [0.25, 0.75])
         high = max(high, float(np.exp(min(l3 + _REACH * (l3 - l1), 700.0))))
-        # Below, the logarithm judges alone: 0.07 for 7.4 lies within many ranges of the plain values.
-        low = max(low, float(np.exp(l1 - _REACH * (l3 - l1)))) if l3 - l1 < 0.2 else low
     return (float(low), float(high)) if ((x < low) | (x > high)).any() else None
 
 
