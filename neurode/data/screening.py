@@ -16,8 +16,8 @@ def far_out_limits(x: np.ndarray) -> tuple[float, float] | None:
     """(low, high) beyond which a reading counts as impossible; None where nothing lies beyond.
 
     Beyond means 20 interquartile ranges outside the quartiles of the values and, at the upper end where they are
-    positive, also of their logarithms: a long tail is no error, a slipped decimal point is. Features with few distinct values are not
-    judged.
+    positive, also of their logarithms: a long tail is no error, a slipped decimal point is.
+    A feature whose middle half is one value is not judged.
     """
     if len(x) < _FEWEST:
         return None
