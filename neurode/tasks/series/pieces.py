@@ -12,6 +12,9 @@ from neurode.tasks.series.splits import Split, split_by_key
 _OVERLAP = 4
 """Windows start a quarter of their length apart: the model meets every row at several places of a window."""
 
+_WINDOWS, _MOST_OVERLAP = 150, 24
+"""Of one series about so many windows are made, the closer together the fewer would lie side by side, up to a limit."""
+
 
 @dataclass(frozen=True)
 class Used:
@@ -92,7 +95,8 @@ def split_pieces(
 
 
 def _split_one(one: Series, shares: tuple[float, float, float], window: float) -> tuple[Split[Series], Used]:
-    parts = windows_by_time(one, length=window, stride=window / _OVERLAP, shares=(1 - sum(shares), *shares))
+    overlap = max(_OVERLAP, min(_MOST_OVERLAP, round(_WINDOWS * window / one.span)))
+    parts = windows_by_time(one, length=window, stride=window / overlap, shares=(1 - sum(shares), *shares))
     split = Split(*(tuple(part) for part in parts))
     empty = [name for name, size in split.sizes.items() if size == 0]
     if empty:

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 
 from neurode import __version__
+from neurode.core.errors import DataError
+from neurode.data.series import Series
 from neurode.data.tables import Table
 from neurode.tasks.series.fitted import Fitted
 from neurode.tasks.series.fitting import problems
@@ -34,12 +36,18 @@ def evaluate_table(fitted: Fitted, table: Table, coverage: float) -> Evaluation:
     )
 
 
-def test_pieces(fitted: Fitted, table: Table) -> list:
+def test_pieces(fitted: Fitted, table: Table) -> list[Series]:
     """The series, or windows, of `table` that training, stopping and calibration have not used.
 
     All of them, where the whole table is unknown to the model; DataError where nothing is left.
     """
     fresh = fitted.used.unused(observed_rows(table.series))
+    if not fresh:
+        raise DataError(
+            "every series of this table was used to train, stop or calibrate the model: none is left to judge it by. "
+            "Give the whole training table, of which the test series count, or other series",
+            file=table.name,
+        )
     return cut(fresh, fitted.choices.window)
 
 
