@@ -62,7 +62,7 @@ class Equation:
         state = self.layout.unpack(y)
         dy = self.f(t, state) if self.args is None else self.f(t, state, self._plain_args)
         if self.count.calls == 1:
-            self.layout.check_derivative(dy, y.shape[0])
+            self.layout.check_derivative(dy, self.layout.lanes(y))
         return self.layout.pack(dy)
 
     def select(self, rows: torch.Tensor) -> "Equation":

@@ -32,7 +32,10 @@ def describe(value: Any) -> str:
     """What a message says about a value: type and, for a tensor, shape and dtype."""
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)} and dtype {value.dtype}"
-    return f"{type(value).__name__} {value!r}"
+    if isinstance(value, (tuple, list, dict)):
+        return f"{type(value).__name__} of length {len(value)}"
+    text = repr(value)
+    return f"{type(value).__name__} {text}" if len(text) <= 80 else type(value).__name__
 
 
 def map_leaves(function: Callable[[Any], Any], nest: Any) -> Any:

@@ -11,7 +11,8 @@ import torch
 
 from neurode.core.tape import Tape, captured_leaves
 from neurode.gradients.gradient import AbstractGradient, Differentiated, kept_steps
-from neurode.integration.loop import AcceptedStep, Problem, Trajectory, integrate
+from neurode.integration.loop import integrate
+from neurode.integration.problem import AcceptedStep, Problem, Trajectory
 from neurode.integration.recorder import EndRows, InnerRows
 from neurode.methods.stepper import StepGradient
 
@@ -234,14 +235,29 @@ class _Sweep:
     def finish(self) -> tuple:
         """Gradients in the order of the inputs: y0, ts, (count), parameters, args."""
         trajectory, y0 = self.job.trajectory, self.problem.y0
-        if self.first_bar is not None and self.job.steps:
-            scope = self.tape.scope(None)
-            t0 = self.problem.equation.times([self.problem.times.first])[0]
-            y_bar, t_bar = scope.pull(scope.record(t0, y0.detach()), self.first_bar)
-            self.y_bar += y_bar
-            if self.ts_bar is not None and t_bar is not None:
-                first = self.ts_bar[0]
-                first += t_bar.reshape(first.shape).to(first.dtype)
+        if trajectory is not None and self.first_bar is not None and self.job.steps:
+            self._pull_first(y0.detach(), trajectory)
         if trajectory is not None and trajectory.beginning is not None:
             self.y_bar = self._with_rows(self.y_bar, trajectory.beginning)
         return (self.y_bar, self.ts_bar, None, *self.tape.sums)
+
+    def _pull_first(self, y0: torch.Tensor, trajectory: Trajectory) -> None:
+        """The very first call of f, f(t0, y0), for the lanes that took a step (another one may be NaN)."""
+        assert self.first_bar is not None
+        equation, first = self.problem.equation, self.problem.times.first
+        moved = np.flatnonzero(trajectory.accepted)
+        if not equation.layout.per_sample or len(moved) == len(trajectory.accepted):
+            lanes, t0, y, bar = None, first, y0, self.first_bar
+        else:
+            lanes = torch.from_numpy(moved).to(y0.device)
+            t0, y, bar = first[moved], y0.index_select(0, lanes), self.first_bar.index_select(0, lanes)
+        scope = self.tape.scope(lanes)
+        y_bar, t_bar = scope.pull(scope.record(equation.times([t0])[0], y), bar)
+        if lanes is None:
+            self.y_bar += y_bar
+        else:
+            self.y_bar.index_add_(0, lanes, y_bar)
+        if self.ts_bar is not None and t_bar is not None:
+            own = self.ts_bar[0] if lanes is None else self.ts_bar[0].index_select(0, lanes)
+            own = own + t_bar.reshape(own.shape).to(own.dtype)
+            self.ts_bar[0] = own if lanes is None else self.ts_bar[0].index_copy(0, lanes, own)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 
 from neurode.gradients.gradient import AbstractGradient, Differentiated, kept_steps
-from neurode.integration.loop import Problem, integrate
+from neurode.integration.loop import integrate
+from neurode.integration.problem import Problem
 
 
 @dataclass(frozen=True)

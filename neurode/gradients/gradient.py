@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from neurode.integration.loop import Problem, Trajectory
+from neurode.integration.problem import Problem, Trajectory
 
 
 @dataclass(frozen=True)

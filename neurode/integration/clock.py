@@ -54,6 +54,8 @@ class JointClock:
         self.t1: float = times.last
         self.direction = 1.0 if self.t1 >= self.t else -1.0
         self.anchor, self.last_anchor = 0, len(times.host) - 1
+        # Below this a step no longer moves time.
+        self.smallest = ROUNDING * max(abs(self.t), abs(self.t1))
         self.steps = self.accepted = 0
         self.size = 0.0
         self.history = ErrorHistory(1.0, 1.0, False)
@@ -61,6 +63,10 @@ class JointClock:
         if isinstance(controller, ConstantSteps):
             mesh, anchors = constant_mesh(times.host, controller.step_size)
             self.mesh, self.anchors = mesh.tolist(), anchors.tolist()
+
+    def fail(self, status: Status) -> None:
+        """End the solve here."""
+        self.status = status
 
     def set_first_size(self, size: float) -> None:
         self.size = min(size, self.controller.max_step)
@@ -94,8 +100,7 @@ class JointClock:
             size = abs(interval.t_end - interval.t)
             decision = self.controller.judge(ratio, size, self.history, error_order=self.error_order)
             accept, self.size, self.history = bool(decision.accept), float(decision.size), decision.history
-            smallest = max(self.controller.min_step, ROUNDING * max(abs(interval.t), abs(interval.t_end)))
-            if not accept and (self.size < smallest or size <= smallest):
+            if self.size < self.smallest or (not accept and size <= self.controller.min_step * (1 + 1e-9)):
                 self.status = Status.STEP_TOO_SMALL if ratio == ratio and ratio != np.inf else Status.NON_FINITE
             self.size = max(self.size, self.controller.min_step)
         if accept:
@@ -117,6 +122,7 @@ class LaneClock:
         self.t, self.t1 = times.first.copy(), times.last
         self.direction = np.where(self.t1 >= self.t, 1.0, -1.0)
         self.anchor, self.last_anchor = np.zeros(lanes, dtype=int), times.last_index
+        self.smallest = ROUNDING * np.maximum(np.abs(self.t), np.abs(self.t1))
         self.steps, self.accepted = np.zeros(lanes, dtype=int), np.zeros(lanes, dtype=int)
         self.size = np.zeros(lanes)
         self.history = ErrorHistory(np.ones(lanes), np.ones(lanes), np.zeros(lanes, dtype=bool))
@@ -164,20 +170,24 @@ class LaneClock:
         ends = (t1 - t_end) * direction <= 1e-3 * size
         return Interval(t, np.where(ends, t1, t_end), anchor, np.where(ends, self.last_anchor[lanes], NO_ANCHOR))
 
-    def judge(self, interval: Interval, ratio: np.ndarray | None) -> np.ndarray:
-        """As JointClock.judge, for the active lanes; returns which of them accept. Call `drop_done` afterwards."""
+    def judge(self, interval: Interval, ratio: np.ndarray) -> np.ndarray:
+        """As JointClock.judge, for the active lanes; returns which of them accept. Call `drop_done` afterwards.
+
+        With constant steps the ratio only tells whether the step ended finite: a lane that did not is done.
+        """
         lanes = self.active
         self.steps[lanes] += 1
-        accept = np.ones(len(lanes), dtype=bool)
-        if ratio is not None:
+        accept = np.isfinite(ratio)
+        if isinstance(self.controller, ConstantSteps):
+            self.fail(~accept, Status.NON_FINITE)
+        else:
             size = np.abs(interval.t_end - interval.t)
             history = ErrorHistory(*(part[lanes] for part in self.history))
             decision = self.controller.judge(ratio, size, history, error_order=self.error_order)
             accept = decision.accept
-            smallest = np.maximum(
-                self.controller.min_step, ROUNDING * np.maximum(np.abs(interval.t), np.abs(interval.t_end))
+            failed = (decision.size < self.smallest[lanes]) | (
+                ~accept & (size <= self.controller.min_step * (1 + 1e-9))
             )
-            failed = ~accept & ((decision.size < smallest) | (size <= smallest))
             why = np.where(np.isfinite(ratio), int(Status.STEP_TOO_SMALL), int(Status.NON_FINITE))
             self.status[lanes[failed]] = why[failed]
             self.size[lanes] = np.maximum(decision.size, self.controller.min_step)
@@ -192,6 +202,10 @@ class LaneClock:
         exhausted = running & ~arrived & (self.steps[lanes] >= self.max_steps)
         self.status[lanes[exhausted]] = Status.MAX_STEPS
         return accept
+
+    def fail(self, lost: np.ndarray, status: Status) -> None:
+        """End those of the active lanes that `lost` (bool) marks."""
+        self.status[self.active[lost]] = status
 
     def drop_done(self) -> np.ndarray | None:
         """Places (within the active lanes) of those that go on; None when all do."""

@@ -4,74 +4,19 @@ Joint and per-sample, constant and adaptive solves all go through here, and so d
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation, HostTime
+from neurode.core.equation import HostTime
 from neurode.core.errors import Status
 from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
-from neurode.integration.controller import AdaptiveSteps, ConstantSteps
+from neurode.integration.controller import AdaptiveSteps
 from neurode.integration.first_step import first_step_size
-from neurode.integration.recorder import EndRows, Recorder, StepRows, TracedTimes
-from neurode.integration.save import Save
-from neurode.integration.times import OutputTimes
-from neurode.methods.stepper import AbstractStepper, StepResult
-
-ErrorNorm = Callable[[torch.Tensor], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Everything a solve needs, checked: what `solve` hands to a gradient, and a gradient to the loop.
-
-    y0: packed (core.state). rtol, atol: floats or tensors that broadcast against it; used by adaptive control only.
-    """
-
-    equation: Equation
-    y0: torch.Tensor
-    times: OutputTimes
-    stepper: AbstractStepper
-    controller: AdaptiveSteps | ConstantSteps
-    save: Save
-    rtol: float | torch.Tensor
-    atol: float | torch.Tensor
-    max_steps: int
-
-    @property
-    def lanes(self) -> int:
-        return self.equation.layout.lanes(self.y0)
-
-
-@dataclass(frozen=True)
-class AcceptedStep:
-    """One accepted step as a gradient needs it to make it again: where it began, and which saved rows it wrote.
-
-    lanes: index tensor of the original lanes, None for all. first: f at the beginning, where the method hands it over.
-    """
-
-    interval: Interval
-    lanes: torch.Tensor | None
-    y: torch.Tensor
-    first: torch.Tensor | None
-    rows: StepRows
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """What the loop brings back. values: (rows, width) in the recorder's order; counts and status per lane."""
-
-    recorder: Recorder
-    values: torch.Tensor
-    beginning: EndRows | None
-    status: np.ndarray
-    steps: np.ndarray
-    accepted: np.ndarray
-    evaluations: np.ndarray
-    reached: np.ndarray
-    last_size: np.ndarray
+from neurode.integration.problem import AcceptedStep, Problem, Trajectory
+from neurode.integration.recorder import Recorder, TracedTimes
+from neurode.methods.stepper import StepResult
 
 
 def integrate(
@@ -105,24 +50,47 @@ class _Run:
         self.tolerances = (problem.rtol, problem.atol)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
         self.evaluations = np.zeros(problem.lanes, dtype=int)
-        self.final = problem.y0 if self.joint or self.adaptive else problem.y0.detach().clone()
 
     def start(self, first: torch.Tensor | None) -> None:
         self.beginning = self.recorder.begin(self.y)
         if not self.clock.running:
             return
+        if first is not None:
+            self.evaluations += 1
         if isinstance(self.clock, LaneClock) and len(self.clock.active) < self.y.shape[0]:
             self._keep_lanes(self.clock.active)
-            if first is not None and self.lanes is not None:
-                first = first.index_select(0, self.lanes)
-        calls = self.equation.count.calls
-        t0 = self.clock.now
-        if first is None and (self.adaptive or self.stepper.carries_first):
-            first = self.equation(self._first_time(t0), self.y)
+            first = (
+                None if first is None else first.index_select(0, torch.from_numpy(self.clock.active).to(first.device))
+            )
         self.first = first
-        if isinstance(self.problem.controller, AdaptiveSteps):
-            self._choose_first_size(t0, self.problem.controller)
+        self._leave_non_finite(self.y)
+        calls, needs_first = self.equation.count.calls, self.adaptive or self.stepper.carries_first
+        if self.clock.running and self.first is None and needs_first:
+            self.first = self.equation(self._first_time(self.clock.now), self.y)
+        if self.clock.running and self.first is not None and self._leave_non_finite(self.first) and self.traced:
+            # The graph of the call above holds the samples that left; their NaN would reach shared parameters as 0 *
+            # NaN.
+            self.first = self.equation(self._first_time(self.clock.now), self.y) if self.clock.running else None
+        if self.clock.running and isinstance(self.problem.controller, AdaptiveSteps):
+            self._choose_first_size(self.clock.now, self.problem.controller)
         self._count(calls)
+
+    def _leave_non_finite(self, values: torch.Tensor) -> bool:
+        """Lanes that are NaN or infinite leave at once, before they cost a step. Did any?
+
+        A joint solve with constant steps is looked at once, at its end.
+        """
+        if isinstance(self.clock, JointClock):
+            if self.adaptive and not bool(torch.isfinite(values).all()):
+                self.clock.fail(Status.NON_FINITE)
+                return True
+            return False
+        finite = torch.isfinite(values).all(dim=1).cpu().numpy()
+        if finite.all():
+            return False
+        self.clock.fail(~finite, Status.NON_FINITE)
+        self._drop_done()
+        return True
 
     def _first_time(self, t0: HostTime) -> torch.Tensor:
         if self.traced and self.times.tensor is not None:
@@ -158,50 +126,53 @@ class _Run:
             if self.clock.judge(interval, self._ratio(result) if self.adaptive else None):
                 self._accept(interval, None, self.y, self.first, result, traced_times)
                 self.y, self.first = result.y1, result.first_next
-            else:
-                self.first = self._first_again(result)
+            elif self.first is None:
+                self.first = result.stages[0]  # after a rejection f at the beginning is known in any case
             return
-        accept = self.clock.judge(interval, self._ratio(result) if self.adaptive else None)
-        self._take_lanes(self.clock.active, interval, accept, result, traced_times)
+        ratio = self._ratio(result)
+        accept = self.clock.judge(interval, ratio)
+        self._take_lanes(
+            self.clock.active, interval, accept, result, traced_times, clean=bool(np.isfinite(ratio).all())
+        )
+        self._drop_done()
+
+    def _drop_done(self) -> None:
+        assert isinstance(self.clock, LaneClock)
         keep = self.clock.drop_done()
         if keep is not None:
             self._keep_lanes(keep)
 
-    def _first_again(self, result: StepResult) -> torch.Tensor:
-        """After a rejection f at the beginning is known in any case."""
-        return self.first if self.first is not None else result.stages[0]
-
-    def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times) -> None:
+    def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
+        """Take the step for the lanes that accept it. clean: whether all lanes of the attempt were finite."""
         if accept.all():
             self._accept(interval, active, self.y, self.first, result, traced_times)
             self.y, self.first = result.y1, result.first_next
             return
-        if accept.any():
-            places = torch.from_numpy(np.flatnonzero(accept)).to(self.y.device)
-            part = Interval(*(x[accept] for x in (interval.t, interval.t_end, interval.anchor, interval.anchor_end)))
-            self._accept(
-                part,
-                active[accept],
-                self.y.index_select(0, places),
-                None if self.first is None else self.first.index_select(0, places),
-                StepResult(
-                    result.y1.index_select(0, places), result.stages.index_select(1, places), None, result.first_next
-                ),
-                None if traced_times is None else tuple(x.index_select(0, places) for x in traced_times),
-            )
-        mask = torch.from_numpy(accept).to(self.y.device).unsqueeze(1)
-        self.y = torch.where(mask, result.y1, self.y)
-        if result.first_next is not None:
-            self.first = torch.where(mask, result.first_next, self._first_again(result))
+        if not accept.any():
+            return
+        places = torch.from_numpy(np.flatnonzero(accept)).to(self.y.device)
+        part = Interval(*(x[accept] for x in (interval.t, interval.t_end, interval.anchor, interval.anchor_end)))
+        y, first = self.y.index_select(0, places), None if self.first is None else self.first.index_select(0, places)
+        times = None if traced_times is None else tuple(x.index_select(0, places) for x in traced_times)
+        if self.traced and not clean:
+            # Made again without the lanes that went NaN: their rows would reach shared parameters as 0 * NaN.
+            t, t_end = (part.t, part.t_end) if times is None else times
+            result = self.stepper.step(self.equation.select(places), t, t_end, y, first, traced=True)
         else:
+            following = None if result.first_next is None else result.first_next.index_select(0, places)
+            chosen = result.y1.index_select(0, places), result.stages.index_select(1, places)
+            result = StepResult(*chosen, None, following)
+        self._accept(part, active[accept], y, first, result, times)
+        self.y = self.y.index_copy(0, places, result.y1)
+        if self.first is None or result.first_next is None:
             self.first = None
+        else:
+            self.first = self.first.index_copy(0, places, result.first_next)
 
     def _accept(self, interval, lanes, y, first, result, traced_times: TracedTimes) -> None:
         accepted: Any = self.clock.accepted
         number = accepted if lanes is None else accepted[lanes]
         rows = self.recorder.take(interval, lanes, number, y, result, traced_times)
-        if not self.joint and not self.adaptive:
-            self.final.index_copy_(0, torch.from_numpy(lanes).to(y.device), result.y1.detach())
         if self.journal is not None:
             places = None if lanes is None else torch.from_numpy(lanes).to(y.device)
             carried = first if self.stepper.carries_first else None
@@ -226,7 +197,12 @@ class _Run:
 
     @torch.no_grad()
     def _ratio(self, result: StepResult) -> HostTime:
-        """Error over tolerance in the root mean square over each lane; the one moment a step waits for the device."""
+        """Error over tolerance in the root mean square over each lane; the one moment a step waits for the device.
+
+        With constant steps: 0 where the step ended finite, NaN where not.
+        """
+        if not self.adaptive:
+            return np.where(torch.isfinite(result.y1).all(dim=1).cpu().numpy(), 0.0, np.nan)
         scale = self._scale(torch.maximum(self.y.detach().abs(), result.y1.detach().abs()))
         assert result.error is not None
         ratio = result.error.div_(scale)
@@ -255,11 +231,9 @@ class _Run:
     def finish(self) -> Trajectory:
         clock, recorder = self.clock, self.recorder
         status = np.atleast_1d(np.asarray(clock.status, dtype=int)).copy()
-        if not self.adaptive:
-            # Nothing watches constant steps as they go; one look at the end finds a state that exploded.
-            final = self.problem.equation.layout.flat(self.y) if self.joint else self.final
-            finite = torch.isfinite(final).all(dim=1).cpu().numpy()
-            status[~finite & (status == Status.SUCCESS)] = Status.NON_FINITE
+        if isinstance(clock, JointClock) and not bool(torch.isfinite(self.y).all()):
+            # One look at the end finds a state that exploded where nothing watched it.
+            status[status == Status.SUCCESS] = Status.NON_FINITE
         width = self.problem.equation.layout.width
         values = torch.cat(recorder.values) if recorder.values else self.problem.y0.new_empty(0, width)
         return Trajectory(

@@ -8,7 +8,7 @@ import torch
 from neurode.core.errors import Status
 from neurode.core.nest import describe
 from neurode.core.state import State, StateLayout
-from neurode.integration.loop import Trajectory
+from neurode.integration.problem import Trajectory
 from neurode.integration.times import OutputTimes
 
 

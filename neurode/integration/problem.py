@@ -1,0 +1,65 @@
+"""What goes into the loop and what comes out: the problem, the accepted steps, the trajectory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from neurode.core.equation import Equation
+from neurode.integration.clock import Interval
+from neurode.integration.controller import AdaptiveSteps, ConstantSteps
+from neurode.integration.recorder import EndRows, Recorder, StepRows
+from neurode.integration.save import Save
+from neurode.integration.times import OutputTimes
+from neurode.methods.stepper import AbstractStepper
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything a solve needs, checked: what `solve` hands to a gradient, and a gradient to the loop.
+
+    y0: packed (core.state). rtol, atol: floats or tensors that broadcast against it; used by adaptive control only.
+    """
+
+    equation: Equation
+    y0: torch.Tensor
+    times: OutputTimes
+    stepper: AbstractStepper
+    controller: AdaptiveSteps | ConstantSteps
+    save: Save
+    rtol: float | torch.Tensor
+    atol: float | torch.Tensor
+    max_steps: int
+
+    @property
+    def lanes(self) -> int:
+        return self.equation.layout.lanes(self.y0)
+
+
+@dataclass(frozen=True)
+class AcceptedStep:
+    """One accepted step as a gradient needs it to make it again: where it began, and which saved rows it wrote.
+
+    lanes: index tensor of the original lanes, None for all. first: f at the beginning, where the method hands it over.
+    """
+
+    interval: Interval
+    lanes: torch.Tensor | None
+    y: torch.Tensor
+    first: torch.Tensor | None
+    rows: StepRows
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What the loop brings back. values: (rows, width) in the recorder's order; counts and status per lane."""
+
+    recorder: Recorder
+    values: torch.Tensor
+    beginning: EndRows | None
+    status: np.ndarray
+    steps: np.ndarray
+    accepted: np.ndarray
+    evaluations: np.ndarray
+    reached: np.ndarray
+    last_size: np.ndarray
