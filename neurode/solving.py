@@ -13,7 +13,7 @@ from neurode.core.state import State, StateLayout, layout_of
 from neurode.gradients.catalogue import gradient_of
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.integration.controller import LAWS, AdaptiveSteps, ConstantSteps
-from neurode.integration.loop import Problem
+from neurode.integration.problem import Problem
 from neurode.integration.save import Save, What, save_of
 from neurode.integration.solution import DenseOutput, Solution, Stats
 from neurode.integration.times import OutputTimes, TimesLike, read_times
