@@ -30,7 +30,7 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_root)
     app.command("demo", help=inspect.getdoc(demo))(verb(demo))
-    app.command("doctor", help=inspect.getdoc(doctor))(verb(doctor))
+    app.command("doctor", help=inspect.getdoc(doctor))(verb(doctor, speaks=False))
     group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
     for name, function, options in series.verbs():
         group.command(name, help=inspect.getdoc(function))(verb(function, options))

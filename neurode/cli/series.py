@@ -152,7 +152,9 @@ def sample(
     """Make new series like those the model was trained on."""
     place = Destination.check(output)
     trained = load_model(model, streams)
-    made = trained.sample(number, split_names(at), seed=seed)
+    made = trained.sample(
+        number, None if at is None else [_since_start(word) for word in split_names(at) or []], seed=seed
+    )
     place.write(made)
     say_written(place, made, streams)
 
@@ -266,6 +268,17 @@ def within_reach(table: "Table", times: list[str], horizon: float, streams: Stre
     if far:
         streams.say(f"Left out: {far:,} of {len(table.series):,} series, which end more than {reach} before that time.")
     return replace(table, series=near)
+
+
+def _since_start(word: str) -> float | str:
+    """A time since the start: a number, which may be 0, or a length of time such as 6h."""
+    try:
+        time = float(word)
+    except ValueError:
+        return word
+    if not 0 <= time < float("inf"):
+        raise typer.BadParameter(f"{word!r} must be 0 or above: times count from the start.", param_hint="'--at'")
+    return time
 
 
 def check_coverage(coverage: float | None) -> None:

@@ -3,6 +3,7 @@
 import inspect
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -15,15 +16,20 @@ from neurode.cli.streams import Streams
 _PANEL = "Output"
 
 
-def verb(function: Callable[..., None], options: Sequence[inspect.Parameter] = ()) -> Callable[..., None]:
+def verb(
+    function: Callable[..., None], options: Sequence[inspect.Parameter] = (), *, speaks: bool = True
+) -> Callable[..., None]:
     """Make `function(streams, ...)` a command: typer sees its parameters, `options`, and -q, -v, --debug.
+
+    speaks: False for a verb that says nothing beside its result, and so has no use for -q and -v.
 
     The values of `options` reach `function` as its keyword arguments. Whatever `function` raises becomes one sentence
     on standard error and a documented exit code; the traceback is shown only with --debug.
     """
 
     def command(**given: Any) -> None:
-        quiet, verbose, debug = given.pop("quiet"), given.pop("verbose"), given.pop("debug")
+        quiet, verbose = given.pop("quiet", False), given.pop("verbose", False)
+        debug = given.pop("debug")
         if quiet and verbose:
             raise typer.BadParameter("-q and -v contradict each other; give one of them.")
         run_guarded(lambda streams: function(streams, **given), Streams(verbose - quiet), debug=debug)
@@ -34,7 +40,7 @@ def verb(function: Callable[..., None], options: Sequence[inspect.Parameter] = (
         for parameter in own
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    command.__signature__ = inspect.Signature([*named, *options, *_common_options()])  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature([*named, *options, *_common_options(speaks)])  # type: ignore[attr-defined]
     command.__name__ = function.__name__
     command.__doc__ = function.__doc__
     return command
@@ -43,8 +49,10 @@ def verb(function: Callable[..., None], options: Sequence[inspect.Parameter] = (
 def run_guarded(body: Callable[[Streams], None], streams: Streams, *, debug: bool = False) -> None:
     """Run `body`; on a failure say one sentence and leave by SystemExit with the code that goes with it."""
     try:
+        began = time.perf_counter()
         with streams.own_warnings():
             body(streams)
+        streams.detail(f"That took {time.perf_counter() - began:.1f} s.")
     except (typer.Exit, typer.BadParameter):
         raise
     except BrokenPipeError:
@@ -59,7 +67,7 @@ def run_guarded(body: Callable[[Streams], None], streams: Streams, *, debug: boo
         raise SystemExit(int(code)) from None
 
 
-def _common_options() -> list[inspect.Parameter]:
+def _common_options(speaks: bool) -> list[inspect.Parameter]:
     quiet = Annotated[
         bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.", rich_help_panel=_PANEL)
     ]
@@ -73,4 +81,5 @@ def _common_options() -> list[inspect.Parameter]:
     return [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
         for name, kind in kinds.items()
+        if speaks or name == "debug"
     ]

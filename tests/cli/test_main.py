@@ -110,6 +110,6 @@ def test_an_unknown_option_is_a_usage_error():
 
 
 def test_quiet_and_verbose_together_are_refused():
-    done = neurode("doctor", "-q", "-v")
+    done = neurode("series", "sample", "model", "-q", "-v")
     assert done.code == 2
     assert "contradict each other" in done.err

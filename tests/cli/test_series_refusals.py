@@ -1,4 +1,4 @@
-"""Whatever is wrong with a table, a model or a folder: exit code 3, one sentence with the remedy, nothing half-written."""
+"""What is wrong with a table, a model or a folder: exit code 3, one sentence with the remedy, nothing half-written."""
 
 import json
 import re
