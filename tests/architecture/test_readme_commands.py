@@ -1,7 +1,10 @@
 """What README, CONTRIBUTING and the documentation show is run, or at least parsed: a page that lies fails here."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +86,25 @@ def test_a_command_that_is_shown_has_only_options_that_exist(snippet, command, t
         node = node.commands[words.pop(0)]
     if "--help" not in words and not hasattr(node, "commands"):
         node.make_context(node.name, words, parent=parent)
+
+
+@pytest.mark.slow
+def test_the_readmes_way_from_table_to_report_runs(tmp_path):
+    way = next(part.code for part in snippets(ROOT / "README.md") if "series train" in part.code)
+    assert "--horizon 24h -o storms" in way
+    shorter = way.replace("-o storms\n", "-o storms --epochs 1\n")  # what is tested is the way, not the forecast
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", shorter],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    made = {entry.name for entry in tmp_path.iterdir()}
+    assert {"storms", "ahead.csv", "filled.csv", "made.csv", "storms.html"} <= made, made
 
 
 def test_a_relative_link_leads_somewhere():
