@@ -80,11 +80,9 @@ def _neurode_dense(setup: Setup) -> Solver:
 
     workload = setup.workload
     span = torch.tensor([0.0, workload.t1], dtype=setup.dtype)
-    return lambda y0: (
-        solve(
-            setup.field, y0, span, method="dopri5", rtol=workload.rtol, atol=workload.atol, save="dense"
-        ).evaluate(setup.ts)
-    )
+    return lambda y0: solve(
+        setup.field, y0, span, method="dopri5", rtol=workload.rtol, atol=workload.atol, save="dense"
+    ).evaluate(setup.ts)
 
 
 def _torchdiffeq(setup: Setup, function: str) -> Solver:
@@ -109,9 +107,7 @@ def _torchode(setup: Setup) -> Solver:
     controller = torchode.IntegralController(workload.atol, workload.rtol, term=term)
     adjoint = torchode.AutoDiffAdjoint(torchode.Dopri5(term), controller, backprop_through_step_size_control=False)
     t_eval = (setup.ts.T if workload.own_times else setup.ts.expand(workload.batch, -1)).contiguous()
-    return lambda y0: (
-        adjoint.solve(torchode.InitialValueProblem(y0=y0, t_eval=t_eval)).ys.transpose(0, 1)  # type: ignore[arg-type]
-    )
+    return lambda y0: adjoint.solve(torchode.InitialValueProblem(y0=y0, t_eval=t_eval)).ys.transpose(0, 1)  # type: ignore[arg-type]
 
 
 CONTENDERS = {

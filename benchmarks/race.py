@@ -9,6 +9,7 @@ import os
 import statistics
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -29,12 +30,12 @@ class Lane:
 
     def ask(self, **request):
         """Send one request and wait for its answer."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        try:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        # A process that died breaks the pipe; the empty answer below says so.
+        with suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it died: the empty answer below says so
         answer = self.process.stdout.readline()
         if not answer:
             raise RuntimeError(f"the process of {self.name!r} ended early; its message is above")
@@ -43,10 +44,8 @@ class Lane:
     def close(self) -> None:
         """End the process by closing its input, and wait for it."""
         assert self.process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):
             self.process.stdin.close()
-        except BrokenPipeError:
-            pass
         self.process.wait(timeout=30)
 
     def median(self, mode: str) -> float:

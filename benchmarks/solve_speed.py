@@ -24,21 +24,22 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def table(lanes: list[Lane]) -> list[str]:
-    """A markdown table: medians, ratios to torchdiffeq (above 1: faster than it), evaluations and errors."""
+    """A markdown table: medians, ratios to torchdiffeq (above 1: faster than it) or to the first, cost and errors."""
     rival = next((lane for lane in lanes if lane.name == "torchdiffeq"), lanes[0])
 
     def ratio(lane: Lane, mode: str) -> str:
         return f"{rival.median(mode) / lane.median(mode):.2f}"
 
     lines = [
-        "| contender | forward, ms | times as fast as torchdiffeq | forward+backward, ms | times as fast | evaluations "
-        "| largest error | gradient error |",
+        f"| contender | forward, ms | times as fast as {rival.name} | forward+backward, ms | times as fast "
+        "| evaluations | largest error | gradient error |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for lane in lanes:
         forward, both = lane.median("forward") * 1e3, lane.median("forward+backward") * 1e3
         lines.append(
-            f"| {lane.name} | {forward:.2f} | {ratio(lane, 'forward')} | {both:.2f} | {ratio(lane, 'forward+backward')} "
+            f"| {lane.name} | {forward:.2f} | {ratio(lane, 'forward')} "
+            f"| {both:.2f} | {ratio(lane, 'forward+backward')} "
             f"| {lane.facts['evaluations']} | {lane.facts['error']:.1e} | {lane.facts['gradient_error']:.1e} |"
         )
     return lines
@@ -50,7 +51,8 @@ def heading(workload: Workload, threads: int) -> str:
     return (
         f"## {workload.name}, {threads} thread{'s' if threads > 1 else ''}\n\n"
         f"Batch {workload.batch}, state {workload.dim}, MLP {', '.join(map(str, workload.hidden))} tanh{gain}, "
-        f"{workload.num_outputs} outputs on [0, {workload.t1:g}]{own}, rtol {workload.rtol:g}, atol {workload.atol:g}.\n"
+        f"{workload.num_outputs} outputs on [0, {workload.t1:g}]{own}, "
+        f"rtol {workload.rtol:g}, atol {workload.atol:g}.\n"
     )
 
 
@@ -91,7 +93,9 @@ def main(arguments: list[str] | None = None) -> Path:
     parser.add_argument("--threads", default="1,2", help="numbers of threads, comma-separated")
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds a mode")
     parser.add_argument("--repeats", type=int, default=5, help="runs of one contender within a round")
-    parser.add_argument("--gain", type=float, default=1.0, help="multiplies the weights: above 1 the solves need more steps")
+    parser.add_argument(
+        "--gain", type=float, default=1.0, help="multiplies the weights: above 1 the solves need more steps"
+    )
     parser.add_argument("--only", default="", help="contenders, comma-separated; default: all")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the result file")
     options = parser.parse_args(arguments)

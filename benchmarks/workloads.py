@@ -5,6 +5,7 @@ workload's own seed, in its own process.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class Field(nn.Module):
         super().__init__()
         widths = (dim, *hidden, dim)
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.Linear(before, after), nn.Tanh()]
         self.net = nn.Sequential(*layers[:-1])
 

@@ -1,4 +1,4 @@
-"""Stand-ins for parts of the solver, so that the loop and its controller can be tested without a method's own errors."""
+"""Stand-ins for parts of the solver: the loop and its controller are tested without a method's own errors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from neurode.methods.stepper import AbstractStepper, StepResult
 
 @dataclass
 class Script:
-    """Error ratios to report, one an attempted step (a float for all lanes, or one a lane); the last one is repeated."""
+    """Error ratios to report, one an attempted step (a float for all lanes, or one a lane); the last is repeated."""
 
     ratios: list
     attempts: list[tuple] = field(default_factory=list)
@@ -25,8 +25,8 @@ class Script:
 class PerfectStepper(AbstractStepper):
     """Steps along a known solution and reports the scripted error ratios.
 
-    exact: time (float) -> (width,), the solution, the same for every lane. script: what it reports, and where it notes each
-    attempt (t, t_end). Solve with rtol=0, atol=1, so that the error is the ratio.
+    exact: time (float) -> (width,), the solution, the same for every lane. script: what it reports, and where it notes
+    each attempt (t, t_end). Solve with rtol=0, atol=1, so that the error is the ratio.
     """
 
     exact: Callable[[float], torch.Tensor]

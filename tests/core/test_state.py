@@ -1,4 +1,4 @@
-"""State layouts: tensor, tuple or dict to a matrix (lanes, width) and back; what is refused, and with which sentence."""
+"""State layouts: tensor, tuple or dict to a matrix (lanes, width) and back; what is refused, with which sentence."""
 
 import pytest
 import torch

@@ -17,8 +17,8 @@ BATCH = 3
 class Case:
     """method, batching, save, kind of state, direction of time; step_size None: adaptive, or steps at ts.
 
-    leaves(): everything differentiable by name: y0 (its parts), parameters, args of both kinds, ts, and for save="dense"
-    the times asked for.
+    leaves(): everything differentiable by name: y0 (its parts), parameters, args of both kinds, ts, and for
+    save="dense" the times asked for.
     """
 
     method: str = "dopri5"

@@ -1,10 +1,11 @@
 """The discrete solution written out again, apart from the solver: Runge-Kutta steps between given boundaries.
 
-It is what an exact gradient is the derivative of: the accepted steps are held fixed, only the boundaries that are times of
-ts move with them. In plain torch operations, so that both finite differences and autograd can be taken of it.
+It is what an exact gradient is the derivative of: the accepted steps are held fixed, and only boundaries that are times
+of ts move with them. In plain torch operations, so that both finite differences and autograd can be taken of it.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ def replay(f: FlatField, y0: Tensor, boundaries: list[Tensor], tableau: Tableau,
     for number, place in enumerate(places):
         if place[0] == "inside":
             asked.setdefault(place[1], []).append((number, place[2]))
-    for k, (start, end) in enumerate(zip(boundaries, boundaries[1:], strict=False)):
+    for k, (start, end) in enumerate(pairwise(boundaries)):
         size, y = end - start, steps[-1]
         slopes: list[Tensor] = []
         for node, row in zip(tableau.c, tableau.a, strict=True):

@@ -51,7 +51,9 @@ def check(case: Case):
             direction, slope = differences[name]
             size = max(1.0, (own.abs() * direction.abs()).sum().item())
             assert (own * direction).sum().item() == pytest.approx(slope, rel=1e-6, abs=1e-7 * size), (gradient, name)
-            torch.testing.assert_close(own, exact, rtol=1e-9, atol=1e-9, msg=lambda m, n=name, g=gradient: f"{g}, {n}: {m}")
+            torch.testing.assert_close(
+                own, exact, rtol=1e-9, atol=1e-9, msg=lambda m, n=name, g=gradient: f"{g}, {n}: {m}"
+            )
 
 
 @pytest.mark.parametrize("case", list(some_cases()), ids=str)

@@ -1,4 +1,4 @@
-"""Which tensors a gradient finds: modules, closures, bound methods, shared, frozen and unused parameters, other networks."""
+"""Which tensors a gradient finds: in modules, closures, bound methods; shared, frozen, unused; from other networks."""
 
 from functools import partial
 

@@ -21,7 +21,13 @@ def test_direct_and_checkpointed_agree_over_a_long_solve_with_rejected_steps(met
         y0, ts_leaf = Y0.clone().requires_grad_(), ts.clone().requires_grad_()
         mu = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
         solution = solve(
-            lambda t, y, a: van_der_pol(a)(t, y), y0, ts_leaf, args=mu, method=method, batching=batching, gradient=gradient
+            lambda t, y, a: van_der_pol(a)(t, y),
+            y0,
+            ts_leaf,
+            args=mu,
+            method=method,
+            batching=batching,
+            gradient=gradient,
         )
         weights = torch.cos(torch.arange(solution.ys.numel(), dtype=torch.float64)).reshape(solution.ys.shape)
         return torch.autograd.grad((solution.ys * weights).sum(), (y0, ts_leaf, mu))

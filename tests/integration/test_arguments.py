@@ -21,15 +21,27 @@ def refuse(error, message, f=decay, y0=Y0, ts=(0.0, 1.0), **options):
     ("options", "message"),
     [
         ({"method": "dopri"}, "unknown method 'dopri'. Did you mean 'dopri5'"),
-        ({"method": "rk4", "rtol": 1e-3}, "method 'rk4' has no error estimate, so rtol=0.001.*step_size=.*bosh3, dopri5, tsit5"),
+        (
+            {"method": "rk4", "rtol": 1e-3},
+            "method 'rk4' has no error estimate, so rtol=0.001.*step_size=.*bosh3, dopri5, tsit5",
+        ),
         ({"method": "euler", "atol": 1e-3}, "method 'euler' has no error estimate, so .*atol=0.001"),
         ({"method": "euler", "controller": "PI"}, "method 'euler' has no error estimate, so the controller"),
-        ({"method": "dopri5", "step_size": 0.1, "rtol": 1e-3}, "step_size=0.1 sets constant steps, but rtol or atol ask"),
+        (
+            {"method": "dopri5", "step_size": 0.1, "rtol": 1e-3},
+            "step_size=0.1 sets constant steps, but rtol or atol ask",
+        ),
         ({"step_size": 0.1, "controller": "PI"}, "step_size=0.1 sets constant steps, but the controller asks"),
-        ({"step_size": 0.1, "controller": AdaptiveSteps()}, "step_size=0.1 sets constant steps, but the controller asks"),
+        (
+            {"step_size": 0.1, "controller": AdaptiveSteps()},
+            "step_size=0.1 sets constant steps, but the controller asks",
+        ),
         ({"step_size": 0.1, "controller": ConstantSteps(0.1)}, "step_size is given twice"),
         ({"step_size": -0.1}, "step_size must be positive, but is -0.1"),
-        ({"controller": ConstantSteps(0.1), "rtol": 1e-3}, "constant steps watch no error, so rtol and atol have no effect"),
+        (
+            {"controller": ConstantSteps(0.1), "rtol": 1e-3},
+            "constant steps watch no error, so rtol and atol have no effect",
+        ),
         ({"controller": "PDI"}, "unknown controller 'PDI'. There are: I, PI, PID"),
         ({"batching": "batch"}, "batching must be 'joint' or 'per_sample', but is 'batch'"),
         ({"gradient": "checkpoint"}, "unknown gradient 'checkpoint'. Did you mean 'checkpointed'"),
@@ -128,7 +140,11 @@ def test_a_per_sample_leaf_with_the_wrong_number_of_rows_is_refused():
     ("f", "error", "message"),
     [
         (lambda t, y: y[..., :1], ValueError, r"derivative of shape \(3, 1\), but the state .* has shape \(3, 2\)"),
-        (lambda t, y: y.float(), TypeError, "the field returned dtype torch.float32, but the state has dtype torch.float64"),
+        (
+            lambda t, y: y.float(),
+            TypeError,
+            "the field returned dtype torch.float32, but the state has dtype torch.float64",
+        ),
         (lambda t, y: (y,), TypeError, "(?s)the field returned tuple .* where a tensor is expected"),
         (lambda t, y: None, TypeError, "the field returned NoneType None, where a tensor is expected"),
     ],

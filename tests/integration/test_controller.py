@@ -55,7 +55,9 @@ def test_growth_and_shrinking_are_limited():
     assert law.judge(1e-30, 1.0, FRESH, error_order=5).size == pytest.approx(4.0, rel=SIZE_ROUNDING)
     assert law.judge(1e30, 1.0, FRESH, error_order=5).size == pytest.approx(0.3, rel=SIZE_ROUNDING)
     assert law.judge(float("nan"), 1.0, FRESH, error_order=5).size == pytest.approx(0.3, rel=SIZE_ROUNDING)
-    assert law.judge(1e-30, 1.0, ErrorHistory(1.0, 1.0, True), error_order=5).size == pytest.approx(1.0, rel=SIZE_ROUNDING)
+    assert law.judge(1e-30, 1.0, ErrorHistory(1.0, 1.0, True), error_order=5).size == pytest.approx(
+        1.0, rel=SIZE_ROUNDING
+    )
 
 
 def test_a_rejected_step_always_shrinks():

@@ -20,7 +20,16 @@ def test_too_many_steps_raise_with_time_step_tolerance_and_remedy(method, batchi
     with pytest.raises(SolveError) as caught:
         solve(lambda t, y: -y, ONE, [0.0, 1e4], method=method, rtol=1e-7, atol=1e-9, max_steps=20, batching=batching)
     message = str(caught.value)
-    for part in ("used up max_steps", "t=", "[0, 10000]", "after 20 steps", "step size", method, "rtol=1e-07", "atol=1e-09"):
+    for part in (
+        "used up max_steps",
+        "t=",
+        "[0, 10000]",
+        "after 20 steps",
+        "step size",
+        method,
+        "rtol=1e-07",
+        "atol=1e-09",
+    ):
         assert part in message
     assert "larger max_steps" in message
     assert "throw=False" in message

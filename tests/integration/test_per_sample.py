@@ -1,4 +1,4 @@
-"""Per-sample solves: own times, own steps, samples that leave, arguments that follow, and nobody disturbed by others."""
+"""Per-sample solves: own times, own steps, samples that leave, arguments that follow, nobody disturbed by others."""
 
 import pytest
 import torch
@@ -143,9 +143,7 @@ def ragged_batches(draw):
 
 
 def grids(samples):
-    return [
-        t0 + sign * span * torch.linspace(0, 1, n, dtype=torch.float64) ** 1.5 for t0, span, n, sign in samples
-    ]
+    return [t0 + sign * span * torch.linspace(0, 1, n, dtype=torch.float64) ** 1.5 for t0, span, n, sign in samples]
 
 
 def values_and_gradients(field, y0, lists, scale, **options):

@@ -30,7 +30,9 @@ def test_a_name_a_table_and_a_stepper_all_give_a_stepper():
 
 
 def test_an_unknown_name_suggests_the_nearest_and_lists_all():
-    with pytest.raises(ValueError, match=r"unknown method 'dopri'\. Did you mean 'dopri5'\? The methods are: euler, .*"):
+    with pytest.raises(
+        ValueError, match=r"unknown method 'dopri'\. Did you mean 'dopri5'\? The methods are: euler, .*"
+    ):
         stepper_of("dopri")
 
 
