@@ -1,0 +1,4 @@
+from neurode.core.extras import require
+
+# The settings are the first thing that every door of this task imports; without pydantic the extra is missing.
+require("pydantic", extra="tools")

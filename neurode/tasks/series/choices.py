@@ -9,6 +9,7 @@ import numpy as np
 from neurode.data.series import Series
 from neurode.tasks.series.config import SeriesConfig
 from neurode.tasks.series.durations import duration, period_lengths
+from neurode.tasks.series.levels import drifts
 
 _NICE = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _NICE_HOURS = (1, 2, 3, 6, 12, 24, 48, 72, 96, 168, 336, 720)
@@ -24,6 +25,7 @@ class Choices:
     """Settings resolved to numbers: times in the table's unit. `sentences` says what was chosen and why.
 
     spacing: typical time between two rows of a series. window: None where series are not cut. periods: () for none.
+    levels: each series is read relative to its own level (see `levels`).
     """
 
     horizon: float
@@ -36,6 +38,7 @@ class Choices:
     epochs: int
     batch_size: int
     patience: int
+    levels: bool = False
     sentences: tuple[str, ...] = ()
 
 
@@ -56,11 +59,18 @@ def choose_window(
 
 
 def choose(
-    config: SeriesConfig, train: Sequence[Series], time_unit: str, *, window: float | None, whole_span: float | None
+    config: SeriesConfig,
+    train: Sequence[Series],
+    time_unit: str,
+    *,
+    window: float | None,
+    whole_span: float | None,
+    calendar: bool = False,
 ) -> Choices:
     """Resolve `config` on the training series (windows, where they were cut).
 
-    whole_span: span of the one long series a table holds, None for many series; it decides which periods are known.
+    whole_span: span of the one long series a table holds, None for many series. calendar: its times are dates, so it
+    may know the periods of the calendar that it holds often enough.
     """
     spacing = typical_spacing(train)
     span = float(np.median([one.span for one in train if one.num_times > 1] or [spacing]))
@@ -74,13 +84,16 @@ def choose(
     if config.periods != "auto":
         periods = tuple(duration(period, time_unit, "periods") for period in config.periods)
     else:
-        periods = () if whole_span is None else period_lengths(time_unit, spacing, whole_span)
+        periods = () if whole_span is None else period_lengths(time_unit if calendar else "", spacing, whole_span)
         if periods:
             said.append("calendar periods " + ", ".join(_said(period, time_unit) for period in periods))
     features = train[0].num_features
     batch_size = config.batch_size or _power_of_two(len(train) / 20, 16, 128)
     steps_an_epoch = math.ceil(len(train) / batch_size)
     epochs = config.epochs or int(np.clip(math.ceil(_STEPS / steps_an_epoch), 30, 400))
+    levels = config.levels == "relative" or (config.levels == "auto" and whole_span is not None and drifts(train))
+    if levels and config.levels == "auto":
+        said.append("levels relative to each window's own, since the series drifts")
     choices = Choices(
         horizon=horizon,
         history=history,
@@ -92,6 +105,7 @@ def choose(
         epochs=epochs,
         batch_size=batch_size,
         patience=config.patience or max(10, epochs // 6),
+        levels=levels,
     )
     if config.latent_dim is None or config.hidden_dim is None:
         said.append(f"latent size {choices.latent_dim}, hidden size {choices.hidden_dim}, for {features} features")

@@ -48,6 +48,12 @@ class SeriesConfig(BaseModel):
         description="Transform per feature, as feature=log or feature=none. auto: log for positive, skewed features",
         json_schema_extra=DATA,
     )
+    levels: Literal["auto", "relative", "absolute"] = Field(
+        "auto",
+        description="relative: each series is read relative to its own mean, without logs, for series that drift. "
+        "auto: relative for one long series that drifts",
+        json_schema_extra=DATA,
+    )
     validation: float = Field(
         0.1, gt=0, lt=0.5, description="Share of the series that stop the training", json_schema_extra=DATA
     )

@@ -20,6 +20,7 @@ from neurode.models.ode_vae import ODEVAE
 from neurode.tasks.series.choices import Choices, choose, choose_window
 from neurode.tasks.series.config import SeriesConfig
 from neurode.tasks.series.fitted import Fitted, TrainingCost
+from neurode.tasks.series.levels import level, without
 from neurode.tasks.series.pieces import observed_rows, split_pieces
 from neurode.tasks.series.predictor import Predictor
 from neurode.tasks.series.results import History
@@ -39,6 +40,8 @@ _ONE_SERIES_SHARE = 0.15
 
 _MOST_ENTRIES = 4000
 """Contexts in one problem: enough for stable figures, few enough to predict in seconds."""
+
+_DENSITY_BATCH = 256
 
 _BASELINE_SERIES = 1000
 """Training series that the baselines' spreads are fitted to, at most."""
@@ -64,23 +67,21 @@ def fit_table(
     for sentence in choices.sentences:
         say(f"Chosen: {sentence}.")
     say("Split: " + ", ".join(f"{size} {part}" for part, size in split.sizes.items()) + ".")
-    scaling = _scaling(split.train, table, config)
+    levels = np.nanmean([level(one) for one in split.train], axis=0) if choices.levels else None
+    scaling = _scaling(split.train, table, config, levels)
     network = _network(config, choices, scaling)
     batches = SeriesBatches(
-        [scaling.to_model(one) for one in split.train],
-        [scaling.to_model(one) for one in split.validation],
-        batch_size=choices.batch_size,
-        seed=config.seed,
+        split.train, split.validation, scaling=scaling, levels=levels, batch_size=choices.batch_size, seed=config.seed
     )
     result = train_network(
         network, batches, _fit_config(config, choices, batches), run_folder, resume=resume, progress=progress
     )
     network.eval()
-    _fit_density(network, batches, config.seed)
-    say("Calibrating intervals on the calibration series.")
     predictor = Predictor(
-        network, scaling, Calibration.gaussian(len(scaling.features)), config.num_samples, config.seed
+        network, scaling, Calibration.gaussian(len(scaling.features)), config.num_samples, config.seed, levels
     )
+    _fit_density(predictor, split.train)
+    say("Calibrating intervals on the calibration series.")
     predictor = predictor.calibrated(problems(split.calibration, config, choices))
     return Fitted(
         config=config,
@@ -128,13 +129,17 @@ def _prepare(series: Sequence[Series], table: Table, config: SeriesConfig) -> tu
     window = choose_window(config, series, unit, suggested)
     low, shares = (_ONE_SERIES_SHARE if one is not None else 0.0), config.shares
     split, used = split_pieces(series, tuple(max(low, share) for share in shares), config.seed, window)  # type: ignore[arg-type]
-    calendar_unit = unit if table.schema.when.is_calendar else ""
-    whole_span = one.span if one is not None and calendar_unit else None
-    return split, used, choose(config, split.train, unit, window=window, whole_span=whole_span)
+    whole_span = one.span if one is not None else None
+    calendar = table.schema.when.is_calendar
+    return split, used, choose(config, split.train, unit, window=window, whole_span=whole_span, calendar=calendar)
 
 
-def _scaling(train: Sequence[Series], table: Table, config: SeriesConfig) -> Scaling:
+def _scaling(train: Sequence[Series], table: Table, config: SeriesConfig, levels: np.ndarray | None) -> Scaling:
     transforms = None if config.transforms == "none" else config.transforms
+    if levels is not None:
+        if config.transforms not in ("none", "auto"):
+            raise DataError("transforms contradict levels=relative. Set levels=absolute, or no transforms")
+        transforms, train = None, [without(one, level(one), levels) for one in train]
     try:
         return Scaling.fit(train, table.schema.features, transforms=transforms)
     except ValueError as error:
@@ -179,12 +184,12 @@ def _fit_config(config: SeriesConfig, choices: Choices, batches: SeriesBatches) 
     )
 
 
-def _fit_density(network: ODEVAE, batches: SeriesBatches, seed: int) -> None:
+def _fit_density(predictor: Predictor, train: Sequence[Series]) -> None:
     """Fit the density of training codes, on the model's own device and type; the order of training does not matter."""
-    parameter = next(network.parameters())
-    size = 256
-    parts = [batches.train[first : first + size] for first in range(0, len(batches.train), size)]
-    network.fit_latent_density((collate(part).to(parameter.device, parameter.dtype) for part in parts), seed=seed)
+    parameter = next(predictor.model.parameters())
+    parts = [train[first : first + _DENSITY_BATCH] for first in range(0, len(train), _DENSITY_BATCH)]
+    batches = (collate([predictor.scaled(one) for one in part]).to(parameter.device, parameter.dtype) for part in parts)
+    predictor.model.fit_latent_density(batches, seed=predictor.seed)
 
 
 def _baselines(train: Sequence[Series], config: SeriesConfig, choices: Choices) -> Baselines:

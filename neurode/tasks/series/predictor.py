@@ -14,6 +14,7 @@ from neurode.data.batch import Batch, collate
 from neurode.data.scaling import Scaling
 from neurode.data.series import Series
 from neurode.models.ode_vae import ODEVAE
+from neurode.tasks.series.levels import level, without
 from neurode.tasks.series.scoring.calibration import Asked, Calibration
 from neurode.tasks.series.scoring.problem import Problem
 from neurode.tasks.series.splits import key_hash
@@ -38,7 +39,8 @@ def series_number(key: tuple) -> int:
 class Predicted:
     """Predictions of a problem's asked cells. mean, std: (cells,) in model units, before calibration.
 
-    `point`, `interval` and `quantiles` are in the user's units.
+    shift: the level of each cell's series, added in the user's units. `point`, `interval` and `quantiles` are in the
+    user's units.
     """
 
     problem: Problem
@@ -46,6 +48,7 @@ class Predicted:
     std: np.ndarray
     scaling: Scaling
     calibration: Calibration
+    shift: np.ndarray | float = 0.0
 
     @cached_property
     def asked(self) -> Asked:
@@ -61,24 +64,25 @@ class Predicted:
         # The mean of a very wide log-normal is all tail: beyond a spread of e its shape is not known that well.
         width = np.minimum(width, _WIDEST / np.array(self.scaling.stds)[feature])
         nodes = self.mean[:, None] + np.where(skewed, width, 0.0)[:, None] * _NODES
-        return cells_to_user(self.scaling, nodes, feature) @ _WEIGHTS
+        return cells_to_user(self.scaling, nodes, feature) @ _WEIGHTS + self.shift
 
     def interval(self, coverage: float) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends of central intervals that hold a share `coverage` of truths, each (cells,)."""
         half = self.std * self.calibration.factor(self.asked, coverage)
         ends = np.stack([self.mean - half, self.mean + half], axis=1)
         lo, hi = cells_to_user(self.scaling, ends, self.problem.asked.feature).T
-        return lo, hi
+        return lo + self.shift, hi + self.shift
 
     def quantiles(self, levels: np.ndarray) -> np.ndarray:
         """Quantiles at `levels` (K,), each strictly between 0 and 1: (cells, K)."""
         factor = self.calibration.factor(self.asked, np.abs(2 * levels - 1))
         values = self.mean[:, None] + np.sign(levels - 0.5) * factor * self.std[:, None]
-        return cells_to_user(self.scaling, values, self.problem.asked.feature)
+        return cells_to_user(self.scaling, values, self.problem.asked.feature) + np.reshape(self.shift, (-1, 1))
 
     def ratio(self) -> np.ndarray:
         """|truth - mean| / std in model units: what calibration is fitted to."""
-        truth = cells_to_model(self.scaling, self.problem.asked.value[:, None], self.problem.asked.feature)[:, 0]
+        truth = self.problem.asked.value - self.shift
+        truth = cells_to_model(self.scaling, truth[:, None], self.problem.asked.feature)[:, 0]
         return np.abs(truth - self.mean) / self.std
 
 
@@ -86,7 +90,8 @@ class Predicted:
 class Predictor:
     """Puts problems to a trained model, batch by batch, and returns flat predictions.
 
-    seed keys the draws of codes; predictions are the same whichever series share a batch.
+    seed keys the draws of codes; predictions are the same whichever series share a batch. levels: None, or where series
+    are read relative to their levels the typical ones (features,).
     """
 
     model: ODEVAE
@@ -94,6 +99,7 @@ class Predictor:
     calibration: Calibration
     num_samples: int = 16
     seed: int = 0
+    levels: np.ndarray | None = None
 
     def predict(self, problem: Problem) -> Predicted:
         """Mean and standard deviation of every asked cell of `problem`."""
@@ -109,7 +115,23 @@ class Predictor:
             cells = np.flatnonzero(place[asked.series] >= 0)
             at = (place[asked.series[cells]], rows[cells] - first[asked.series[cells]], asked.feature[cells])
             mean[cells], std[cells] = dense_mean[at], dense_std[at]
-        return Predicted(problem, mean, std, self.scaling, self.calibration)
+        shift: np.ndarray | float = 0.0
+        if self.levels is not None and len(asked):
+            shift = np.stack([self.level(one) for one in problem.contexts])[asked.series, asked.feature]
+        return Predicted(problem, mean, std, self.scaling, self.calibration, shift)
+
+    def level(self, context: Series) -> np.ndarray:
+        """(features,) what is taken off a series before the model sees it: zeros unless levels are relative."""
+        if self.levels is None:
+            return np.zeros(context.num_features)
+        own = level(context)
+        return np.where(np.isnan(own), self.levels, own)
+
+    def scaled(self, one: Series, start: float | None = None) -> Series:
+        """A series in model units, less its level where levels are relative."""
+        if self.levels is not None:
+            one = without(one, self.level(one), self.levels)
+        return self.scaling.to_model(one, start)
 
     def calibrated(self, problems: Sequence[Problem]) -> "Predictor":
         """The same predictor with intervals calibrated on `problems`."""
@@ -144,7 +166,7 @@ class Predictor:
         """A batch of contexts and the asked times (B, Q), in model units, on the model's device and of its dtype."""
         parameter = next(self.model.parameters())
         starts = [self.start(one, times) for one, times in zip(contexts, queries, strict=True)]
-        scaled = [self.scaling.to_model(one, start) for one, start in zip(contexts, starts, strict=True)]
+        scaled = [self.scaled(one, start) for one, start in zip(contexts, starts, strict=True)]
         batch = collate(scaled, index=[series_number(one.key) for one in contexts])
         width = max(1, max(len(times) for times in queries))
         padded = np.zeros((len(queries), width))

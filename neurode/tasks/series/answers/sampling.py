@@ -17,7 +17,8 @@ def sample_values(fitted: Fitted, n: int, times: np.ndarray, seed: int) -> np.nd
     tau = torch.as_tensor(times / scaling.time_scale, dtype=parameter.dtype, device=parameter.device)
     offset = (fitted.sample_start - scaling.calendar_zero) / scaling.time_scale
     made = network.sample(n, tau, seed=seed, offset=offset)
-    return scaling.values_to_user(made.double().cpu().numpy())
+    values = scaling.values_to_user(made.double().cpu().numpy())
+    return values if fitted.predictor.levels is None else values + fitted.predictor.levels
 
 
 def sample(fitted: Fitted, n: int, times: Sequence[float | str] | None, seed: int) -> pd.DataFrame:

@@ -23,7 +23,7 @@ def codes(fitted: Fitted, series: Sequence[Series]) -> tuple[np.ndarray, np.ndar
     parameter = next(fitted.network.parameters())
     means, stds = [], []
     for first in range(0, len(series), 256):
-        part = [fitted.scaling.to_model(one) for one in series[first : first + 256]]
+        part = [fitted.predictor.scaled(one) for one in series[first : first + 256]]
         batch = collate(part, index=[series_number(one.key) for one in part]).to(parameter.device, parameter.dtype)
         with torch.no_grad():
             code = fitted.network.encode(batch)
@@ -81,7 +81,7 @@ def _field(fitted: Fitted, points: np.ndarray) -> np.ndarray:
 def _paths(fitted: Fitted, series: Sequence[Series]) -> np.ndarray:
     """Latent paths (k, times, D) of a few series over their own span."""
     parameter = next(fitted.network.parameters())
-    scaled = [fitted.scaling.to_model(one) for one in series]
+    scaled = [fitted.predictor.scaled(one) for one in series]
     batch = collate(scaled, index=[series_number(one.key) for one in scaled]).to(parameter.device, parameter.dtype)
     ends = torch.as_tensor([max(one.span, 1e-3) for one in scaled], dtype=parameter.dtype, device=parameter.device)
     times = ends[:, None] * torch.linspace(0, 1, _PATH_STEPS, dtype=parameter.dtype, device=parameter.device)
