@@ -78,8 +78,8 @@ def choose(
     if config.horizon is not None:
         horizon = duration(config.horizon, time_unit, "horizon")
     else:
-        horizon = nice_length(max(span / 4, spacing), time_unit)
-        said.append(f"horizon {_said(horizon, time_unit)}: a quarter of a typical series")
+        horizon = nice_length(max(span / 4, 2.5 * spacing), time_unit)
+        said.append(f"horizon {_said(horizon, time_unit)}: about a quarter of a typical series, and at least two rows")
     history = None if config.history is None else duration(config.history, time_unit, "history")
     if config.periods != "auto":
         periods = tuple(duration(period, time_unit, "periods") for period in config.periods)

@@ -20,7 +20,7 @@ from neurode.models.ode_vae import ODEVAE
 from neurode.tasks.series.choices import Choices, choose, choose_window
 from neurode.tasks.series.config import SeriesConfig
 from neurode.tasks.series.fitted import Fitted, TrainingCost
-from neurode.tasks.series.levels import level, without
+from neurode.tasks.series.levels import level, typical_levels, without
 from neurode.tasks.series.pieces import observed_rows, split_pieces
 from neurode.tasks.series.predictor import Predictor
 from neurode.tasks.series.results import History
@@ -67,7 +67,7 @@ def fit_table(
     for sentence in choices.sentences:
         say(f"Chosen: {sentence}.")
     say("Split: " + ", ".join(f"{size} {part}" for part, size in split.sizes.items()) + ".")
-    levels = np.nanmean([level(one) for one in split.train], axis=0) if choices.levels else None
+    levels = typical_levels(split.train) if choices.levels else None
     scaling = _scaling(split.train, table, config, levels)
     network = _network(config, choices, scaling)
     batches = SeriesBatches(

@@ -19,8 +19,19 @@ _DRIFT = 1.5
 def drifts(windows: Sequence[Series]) -> bool:
     """Whether, for the typical feature, levels differ more between windows than values differ within one."""
     levels = np.stack([level(one) for one in windows])
-    within = np.sqrt(np.nanmean([_variance(one) for one in windows], axis=0))
-    return bool(np.nanmedian(np.nanstd(levels, axis=0) / np.maximum(within, 1e-300)) > _DRIFT)
+    within = np.stack([_variance(one) for one in windows])
+    known = ~np.isnan(levels).all(axis=0) & ~np.isnan(within).all(axis=0)
+    if not known.any():
+        return False
+    spread = np.nanstd(levels[:, known], axis=0) / np.sqrt(np.maximum(np.nanmean(within[:, known], axis=0), 1e-300))
+    return bool(np.median(spread) > _DRIFT)
+
+
+def typical_levels(windows: Sequence[Series]) -> np.ndarray:
+    """(features,) mean of the windows' levels; 0 for a feature that none of them observed."""
+    levels = np.stack([level(one) for one in windows])
+    count = (~np.isnan(levels)).sum(axis=0)
+    return np.nansum(levels, axis=0) / np.maximum(count, 1)
 
 
 def level(one: Series, rows: int | None = None) -> np.ndarray:

@@ -65,6 +65,8 @@ def evaluate(
 ) -> Evaluation:
     """Score the model and the baselines on `problems`, one a task; a problem that asks nothing is listed as skipped."""
     begun = time.perf_counter()
+    # A task that no training series could be asked has no baselines to compare with.
+    problems = [problem for problem in problems if problem.task in baselines.spreads]
     rows, by_horizon, curves, skipped = [], [], [], dict(_missing(problems))
     for problem in problems:
         if not len(problem.asked):
