@@ -23,8 +23,8 @@ class SpiralJob:
     num: int = 1000
     num_points: int = 50
     noise: float = 0.1
-    epochs: int = 60
-    max_seconds: float = 70.0
+    epochs: int = 90
+    max_seconds: float = 80.0
     seed: int = 0
 
     @property
@@ -88,8 +88,8 @@ def _model(seed: int) -> ODEVAE:
             latent_dim=8,
             anchored=False,
             varying_scale=False,
-            mixture={"forecast": 1.0, "fill": 0.0, "reconstruct": 0.5},
-            beta=0.01,
+            mixture={"forecast": 1.0, "fill": 0.0, "reconstruct": 0.3, "history": 0.4},
+            beta=0.003,
         )
 
 

@@ -34,10 +34,14 @@ class Streams:
 
     @property
     def console(self) -> "Console":
-        """A rich console on standard error, made anew so that it follows a redirected stream."""
+        """A rich console on standard error, made anew so that it follows a redirected stream.
+
+        On a terminal sentences break between words; in a file each stays on one line.
+        """
         from rich.console import Console
 
-        return Console(file=sys.stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+        wraps = not sys.stderr.isatty()
+        return Console(file=sys.stderr, highlight=False, soft_wrap=wraps, markup=False, emoji=False)
 
     def say(self, sentence: str) -> None:
         """Tell what happens; silent with -q."""
@@ -57,6 +61,10 @@ class Streams:
     def warn(self, sentence: str) -> None:
         """Say what the user ought to know even with -q."""
         self._line(f"Warning: {sentence}", style="yellow")
+
+    def end(self, sentence: str) -> None:
+        """Say that the command ends here because the user wished so."""
+        self._line(sentence, style="yellow")
 
     def error(self, sentence: str) -> None:
         """Say why the command ends here."""

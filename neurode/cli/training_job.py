@@ -136,7 +136,7 @@ def run_folder(folder: Path, job: TrainingJob, *, resume: bool) -> Iterator[None
     try:
         yield
     except BaseException:
-        if not has_checkpoint(folder) and not (folder / LOCK).exists():
+        if not _holds_work(folder) and not (folder / LOCK).exists():
             _clear(folder)
             if is_new and not any(folder.iterdir()):
                 folder.rmdir()
@@ -158,6 +158,11 @@ def interruption(folder: Path) -> str:
 
 def _is_free(folder: Path) -> bool:
     return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def _holds_work(folder: Path) -> bool:
+    """Whether any checkpoint was written: then the run can go on, and stays."""
+    return (folder / CHECKPOINTS).is_dir() and any((folder / CHECKPOINTS).iterdir())
 
 
 def _clear(folder: Path) -> None:

@@ -63,7 +63,10 @@ def run_guarded(body: Callable[[Streams], None], streams: Streams, *, debug: boo
         code, sentence = verdict(error)
         if debug and code == ExitCode.UNEXPECTED:
             traceback.print_exc(file=sys.stderr)
-        streams.error(sentence)
+        if code == ExitCode.INTERRUPTED:
+            streams.end(sentence)
+        else:
+            streams.error(sentence)
         raise SystemExit(int(code)) from None
 
 

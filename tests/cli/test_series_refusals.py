@@ -1,6 +1,8 @@
 """What is wrong with a table, a model or a folder: exit code 3, one sentence with the remedy, nothing half-written."""
 
+import errno
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.broken_tables import BROKEN, GOOD
+from tests.cli.conftest import small_table
 from tests.cli.running import Result, neurode
 
 
@@ -183,3 +186,20 @@ def test_a_config_with_an_unknown_setting_names_the_line(tmp_path):
     (tmp_path / "c.yaml").write_text("data: table.csv\nepoch: 3\n")
     done = neurode("series", "train", "--config", tmp_path / "c.yaml", "-o", tmp_path / "run")
     assert_refused(done, r"c\.yaml, line 2: unknown setting 'epoch'\. Did you mean 'epochs'")
+
+
+def test_a_disk_that_fills_up_during_training_leaves_a_run_that_can_go_on(tmp_path, monkeypatch):
+    table = small_table(tmp_path / "waves.csv")
+    real = os.replace
+
+    def full(source, target):
+        if str(target).endswith("last.ckpt"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        done = neurode("series", "train", table, "-o", tmp_path / "run", "--epochs", 1, "--id", "id", "--time", "t")
+    assert_refused(done, r"last\.ckpt: the disk is full.*--resume")
+    assert not list((tmp_path / "run").rglob("*.tmp"))
+    assert neurode("series", "train", "-o", tmp_path / "run", "--resume", "-q").code == 0
