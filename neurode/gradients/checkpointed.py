@@ -180,13 +180,10 @@ class _Sweep:
         bar = values_bar[rows.start : rows.stop]
         weights = torch.from_numpy(self.stepper.dense_weights(rows.theta)).to(bar.device, bar.dtype)
         size = step.interval.t_end - step.interval.t
-        if rows.lane is None:
+        if rows.points is None:
             return (weights.T @ bar).mul_(size).view(-1, *step.y.shape), bar.sum(0).view(step.y.shape)
         sizes = torch.from_numpy(size).to(bar.device, bar.dtype)
-        scaled = weights * sizes.index_select(0, rows.lane).unsqueeze(1)
-        stages_bar = bar.new_zeros(weights.shape[1], *step.y.shape)
-        stages_bar.index_add_(1, rows.lane, scaled.T.unsqueeze(2) * bar.unsqueeze(0))
-        return stages_bar, torch.zeros_like(step.y).index_add_(0, rows.lane, bar)
+        return rows.points.pull_back(bar, weights * sizes.index_select(0, rows.points.lane).unsqueeze(1))
 
     def _time_bars(self, step: AcceptedStep, stages: torch.Tensor, result: StepGradient) -> None:
         """Gradients of the times: those of the step's two ends, where they are times of ts, and of the outputs
@@ -198,8 +195,9 @@ class _Sweep:
         if self.values_bar is not None and rows is not None:
             bar = self.values_bar[rows.start : rows.stop]
             asked, start, end = self._output_time_bars(rows, bar, stages)
-            self._add_times(rows.anchor, step, rows.lane, asked)
-            lane = torch.zeros_like(asked, dtype=torch.long) if rows.lane is None else rows.lane
+            own = None if rows.points is None else rows.points.lane
+            self._add_times(rows.anchor, step, own, asked)
+            lane = torch.zeros_like(asked, dtype=torch.long) if own is None else own
             t_bar = t_bar.index_add(0, lane, start)
             t_end_bar = t_end_bar.index_add(0, lane, end)
         interval = step.interval
@@ -210,7 +208,9 @@ class _Sweep:
     def _output_time_bars(self, rows: InnerRows, bar: torch.Tensor, stages: torch.Tensor):
         """d/dt of y + h w(theta) k with theta = (t - t_start) / h: for the asked time and the step's two ends."""
         theta = torch.from_numpy(rows.theta).to(bar.device, bar.dtype)
-        chosen = stages.reshape(stages.shape[0], 1, -1) if rows.lane is None else stages.index_select(1, rows.lane)
+        points = rows.points
+        one = stages.reshape(stages.shape[0], 1, -1)
+        chosen = one if points is None else stages.index_select(1, points.lane)
         products = (chosen * bar.unsqueeze(0)).sum(2).T
 
         def dotted(table: np.ndarray) -> torch.Tensor:

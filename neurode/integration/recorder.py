@@ -8,6 +8,7 @@ import torch
 
 from neurode.core.state import StateLayout
 from neurode.integration.clock import Interval
+from neurode.integration.lane_points import LanePoints
 from neurode.integration.save import Save
 from neurode.integration.times import OutputTimes
 from neurode.methods.stepper import AbstractStepper, StepResult
@@ -27,14 +28,14 @@ class EndRows:
 
 @dataclass(frozen=True)
 class InnerRows:
-    """Saved rows values[start:stop] that were read inside a step, of its lanes `lane` (None: the one lane).
+    """Saved rows values[start:stop] that were read inside a step, of its lanes `points` (None: the one lane).
 
     theta: (rows,) places within the step, between 0 and 1. anchor: (rows,) the rows of ts whose times they are.
     """
 
     start: int
     stop: int
-    lane: torch.Tensor | None
+    points: LanePoints | None
     theta: np.ndarray
     anchor: np.ndarray
 
@@ -174,14 +175,14 @@ class Recorder:
         if len(anchor):
             t, t_end = interval.t[local], interval.t_end[local]
             theta = (host[anchor, local] - t) / (t_end - t)
-            place = torch.from_numpy(local).to(y.device)
+            points = LanePoints.of(local, len(lanes), y.device)
             if traced_times is None:
                 size = torch.from_numpy(t_end - t).to(y.device, y.dtype)
                 weights = torch.from_numpy(self.stepper.dense_weights(theta)).to(y.device, y.dtype)
-                rows = dense_values(y, result.stages, weights * size.unsqueeze(1), place)
+                rows = points.read(y, result.stages, weights * size.unsqueeze(1))
             else:
-                rows = self._traced_lane_values(anchor, lanes[local], place, y, result, *traced_times)
-            inner = self._write_inner(rows, anchor, lanes[local], place, theta)
+                rows = self._traced_lane_values(anchor, lanes[local], points, y, result, *traced_times)
+            inner = self._write_inner(rows, anchor, lanes[local], points, theta)
         index, local = np.nonzero(host == interval.t_end)
         if len(index):
             place = torch.from_numpy(local).to(y.device)
@@ -199,11 +200,12 @@ class Recorder:
         weights = self._traced_weights(asked, t, t_end - t).to(y.dtype)
         return y.reshape(1, -1) + weights @ result.stages.reshape(result.stages.shape[0], -1)
 
-    def _traced_lane_values(self, anchor, numbers, place, y, result, t: torch.Tensor, t_end: torch.Tensor):
+    def _traced_lane_values(self, anchor, numbers, points: LanePoints, y, result, t: torch.Tensor, t_end: torch.Tensor):
         assert self.times.tensor is not None
         rows, columns = torch.from_numpy(anchor).to(t.device), torch.from_numpy(numbers).to(t.device)
-        weights = self._traced_weights(self.times.tensor[rows, columns], t[place], (t_end - t)[place])
-        return dense_values(y, result.stages, weights.to(y.dtype), place)
+        lane = points.lane
+        weights = self._traced_weights(self.times.tensor[rows, columns], t[lane], (t_end - t)[lane])
+        return points.read(y, result.stages, weights.to(y.dtype))
 
     def _traced_weights(self, asked: torch.Tensor, start: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
         """(points, stages) weights of the stages, step size included, for times that carry gradients."""
@@ -226,8 +228,8 @@ class Recorder:
     def _write_ends(self, rows, index: np.ndarray, lane: np.ndarray, place: torch.Tensor | None) -> EndRows:
         return EndRows(*self._write(rows, index, lane), place)
 
-    def _write_inner(self, rows, anchor, lane, place: torch.Tensor | None, theta: np.ndarray) -> InnerRows:
-        return InnerRows(*self._write(rows, anchor, lane), place, theta, anchor)
+    def _write_inner(self, rows, anchor, lane, points: LanePoints | None, theta: np.ndarray) -> InnerRows:
+        return InnerRows(*self._write(rows, anchor, lane), points, theta, anchor)
 
     def _write(self, rows: torch.Tensor, index: np.ndarray, lane: np.ndarray) -> tuple[int, int]:
         self.values.append(rows)
@@ -235,9 +237,3 @@ class Recorder:
         self.lane.append(lane)
         start, self.count = self.count, self.count + rows.shape[0]
         return start, self.count
-
-
-def dense_values(y: torch.Tensor, stages: torch.Tensor, weights: torch.Tensor, lane: torch.Tensor) -> torch.Tensor:
-    """y[lane] + sum_s weights[:, s] stages[s, lane]; weights (points, stages) hold the step size already."""
-    chosen = stages.index_select(1, lane)
-    return y.index_select(0, lane) + (weights.T.unsqueeze(2) * chosen).sum(0)
