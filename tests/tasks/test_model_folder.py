@@ -35,6 +35,13 @@ def test_nothing_but_the_model_is_left_beside_it(whole, tmp_path):
     ]  # fmt: skip
 
 
+def test_every_file_of_a_model_may_be_read_by_whoever_may_read_new_files(whole, tmp_path):
+    (tmp_path / "new").write_text("")
+    folder = whole.write(tmp_path / "model")
+    expected = (tmp_path / "new").stat().st_mode
+    assert {entry.stat().st_mode for entry in folder.iterdir()} == {expected}
+
+
 def test_a_run_folder_is_read_through_its_model(whole, tmp_path):
     whole.write(tmp_path / "run" / "model")
     assert ModelFolder.read(tmp_path / "run").card == whole.card
@@ -59,7 +66,7 @@ def test_a_failed_write_leaves_the_older_model_untouched(whole, tmp_path, monkey
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("safetensors.torch.save_file", full)
+    monkeypatch.setattr("safetensors.torch.save", full)
     with pytest.raises(DataError, match="No space left on device. Free some space"):
         whole.write(tmp_path / "model")
     assert ModelFolder.read(tmp_path / "model").card == whole.card

@@ -42,7 +42,7 @@ class ModelFolder:
         Raises DataError where `folder` is a file, holds something that is not a model folder of ours, or cannot be
         written (full disk, no permission); nothing half-written is left behind.
         """
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         folder = Path(folder)
         _check_free(folder)
@@ -55,7 +55,10 @@ class ModelFolder:
             for name in _JSON:
                 values = {**head, **self.config} if name == "config" else getattr(self, name)
                 (work / f"{name}.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-            save_file({name: tensor.contiguous() for name, tensor in self.weights.items()}, work / "model.safetensors")
+            # Bytes of our own writing: save_file would make a file that only its owner can read.
+            (work / "model.safetensors").write_bytes(
+                save({name: tensor.contiguous() for name, tensor in self.weights.items()})
+            )
             (work / "README.md").write_text(self.card, encoding="utf-8")
             _put_in_place(work, folder)
         except OSError as error:

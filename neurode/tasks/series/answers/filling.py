@@ -76,11 +76,11 @@ def _fill_long(fitted: Fitted, table: Table, coverage: float) -> pd.DataFrame:
     frame[IMPUTED] = again
     fresh = np.ones(len(cell), dtype=bool)
     fresh[match[again]] = False
-    keys = [table.series[number].key for number in answers.number[fresh]]
+    ids = schema.write_id([one.key for one in table.series])
     flat_times = np.concatenate(times) if times else np.zeros(0)
     added = pd.DataFrame(
         {
-            **schema.write_id(keys),
+            **{name: column[answers.number[fresh]] for name, column in ids.items()},
             **schema.write_time(flat_times[start[answers.number[fresh]] + answers.place[fresh]]),
             schema.variable: names[answers.feature[fresh]],
             schema.value: answers.value[fresh],
