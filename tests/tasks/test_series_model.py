@@ -201,6 +201,33 @@ def test_a_run_folder_holds_config_log_checkpoints_and_a_model_that_opens(tmp_pa
     assert len(SeriesModel.load(tmp_path / "run").impute(waves(5))) == len(waves(5))
 
 
+def test_a_resumed_run_gives_the_model_of_an_uninterrupted_one(tmp_path, monkeypatch):
+    small = SMALL | {"epochs": 3}
+    whole = SeriesModel(**small).fit(waves(20), progress=False).encode()
+    run = tmp_path / "run"
+    from neurode.tasks.series.series_batches import SeriesBatches
+
+    batches = SeriesBatches.train_batches
+
+    def interrupted(self, epoch, rank=0, world=1):
+        if epoch == 3:
+            raise RuntimeError("the machine went down")
+        return batches(self, epoch, rank, world)
+
+    monkeypatch.setattr(SeriesBatches, "train_batches", interrupted)
+    with pytest.raises(RuntimeError, match="the machine went down"):
+        SeriesModel(**small).fit(waves(20), run_folder=run, progress=False)
+    monkeypatch.undo()
+    again = SeriesModel(**small).fit(waves(20), run_folder=run, resume=True, progress=False).encode()
+    pd.testing.assert_frame_equal(again, whole)
+
+
+def test_a_run_folder_in_use_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"not empty \(it holds notes.txt\)"):
+        SeriesModel(**SMALL).fit(waves(20), run_folder=tmp_path, progress=False)
+
+
 def test_long_tables_come_back_long_with_every_variable_at_every_time(long_model):
     table = long_waves(6, seed=5)
     filled = long_model.impute(table)
