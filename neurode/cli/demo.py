@@ -43,7 +43,7 @@ class DemoSize:
     @classmethod
     def full(cls) -> "DemoSize":
         """At most five minutes on two cores."""
-        return cls(SpiralJob(), {"max_minutes": 2.0})
+        return cls(SpiralJob(), {"max_minutes": 1.75})
 
     @classmethod
     def quick(cls) -> "DemoSize":
