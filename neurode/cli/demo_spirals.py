@@ -8,7 +8,7 @@ import torch
 
 from neurode.data.scaling import Scaling
 from neurode.data.series import Series
-from neurode.data.toy import ToySet, chen_spirals
+from neurode.data.toy import chen_spirals
 from neurode.models.ode_vae import ODEVAE
 from neurode.report.story.spirals import SpiralReading, read_spirals
 from neurode.tasks.series.series_batches import SeriesBatches
@@ -45,14 +45,14 @@ class SpiralResult:
 
 def train_spirals(job: SpiralJob, *, device: str, progress: Progress | bool | None) -> SpiralResult:
     """Make spirals, train on them within the time allowed, and read what the model makes of others."""
+    few = max(20, job.num // 10)
     train, held, test = (
-        chen_spirals(count, job.num_points, job.noise, job.seed + number)
-        for number, count in enumerate((job.num, max(20, job.num // 10), max(20, job.num // 10)))
+        chen_spirals(count, job.num_points, job.noise, job.seed + number, continued=number == 2)
+        for number, count in enumerate((job.num, few, few))
     )
-    shown = _windows(train, job)
-    scaling = Scaling.fit(shown, train.features, transforms=None)
+    scaling = Scaling.fit(train.observed, train.features, transforms=None)
     batches = SeriesBatches(
-        _in_model_units(shown, scaling, "train"),
+        _in_model_units(train.observed, scaling, "train"),
         _in_model_units(held.observed, scaling, "held"),
         batch_size=50,
         seed=job.seed,
@@ -99,16 +99,6 @@ def _model(seed: int) -> ODEVAE:
             bound=None,
             step_size=0.2,
         )
-
-
-def _windows(toy: ToySet, job: SpiralJob) -> list[Series]:
-    """One window a training spiral: its first half, or, of every other one, its second.
-
-    So training has seen every part of the curves, and a test spiral runs on into parts that others have shown.
-    """
-    random = np.random.default_rng(job.seed)
-    later = [one.select(np.sort(random.permutation(one.num_times)[: job.num_points])) for one in toy.beyond]
-    return [late if number % 2 else early for number, (early, late) in enumerate(zip(toy.observed, later, strict=True))]
 
 
 def _in_model_units(spirals: Sequence[Series], scaling: Scaling, part: str) -> list[Series]:

@@ -28,19 +28,26 @@ class ToySet:
         return tuple(t.select(np.isin(t.times, b.times)) for t, b in zip(self.truth, self.beyond, strict=True))
 
 
-def chen_spirals(num: int = 1000, num_points: int = 30, noise: float = 0.1, seed: int = 0) -> ToySet:
+def chen_spirals(
+    num: int = 1000, num_points: int = 30, noise: float = 0.1, seed: int = 0, *, continued: bool = True
+) -> ToySet:
     """Two-dimensional spirals of both turning directions, to be continued for as long as they were seen.
 
     After Chen et al., Neural Ordinary Differential Equations (2018), section 5.1, whose text leaves noise and sampling
-    open; here: - Angles: a grid of 500 equal steps u from 0 to 6 pi. Counter-clockwise spirals run outwards, radius 0.3
-    u, angle u, centre
-      (5, 0). Clockwise ones also run outwards: angle v = 6 pi + 1 - u, radius 15 / v, centre (-5, 0).
+    open; here:
+
+    - Angles: a grid of 500 equal steps u from 0 to 6 pi. Counter-clockwise spirals run outwards, radius 0.3 u, angle
+      u, centre (5, 0). Clockwise ones also run outwards: angle v = 6 pi + 1 - u, radius 15 / v, centre (-5, 0).
     - Half of the series (one more where `num` is odd) turn counter-clockwise, in random order.
     - A series is 200 grid points in a row; its first is drawn uniformly from numbers 100 to 300, its time is 0, and
-    time
-      advances as u does. The first 100 points are the window, the other 100 lie beyond.
-    - Gaussian noise with standard deviation `noise` is added to both coordinates of all 200 points.
+      time advances as u does. The first 100 points are the window, the other 100 lie beyond.
+    - Gaussian noise with standard deviation `noise` is added to both coordinates of all points.
     - `num_points` of the 100 window points, drawn without replacement for each series by itself, are observed.
+
+    continued=False makes windows only, their first point drawn from numbers 100 to 400, and `beyond` is empty: to train
+    on. As in the authors' program, windows then come from the whole of both curves, so that what lies beyond a window
+    has been seen as the window of another series; with continued=True alone nothing after number 400 is ever observed.
+
     The anchor of the paper: RMSE on the 100 points beyond of 0.1642, 0.1502, 0.1346 with 30, 50, 100 points.
     Raises ValueError where num < 1, num_points is not in 1 to 100, or noise < 0.
     """
@@ -55,9 +62,10 @@ def chen_spirals(num: int = 1000, num_points: int = 30, noise: float = 0.1, seed
         ]
     )
     label = rng.permutation(np.arange(num) % 2)
-    first = rng.integers(100, 301, num)
-    truth = bases[label[:, None], first[:, None] + np.arange(200)]
-    return _made(rng, grid[:200], truth, 100, num_points, noise, label, ("x", "y"))
+    length = 200 if continued else 100
+    first = rng.integers(100, 501 - length, num)
+    truth = bases[label[:, None], first[:, None] + np.arange(length)]
+    return _made(rng, grid[:length], truth, 100, num_points, noise, label, ("x", "y"))
 
 
 def notebook_spirals(num: int = 1000, num_points: int = 50, noise: float = 0.02, seed: int = 0) -> ToySet:
