@@ -16,16 +16,16 @@ class RNNEncoder(nn.Module):
     """Encodes irregular, gappy series as Gaussian codes at their start, and at their newest observation.
 
     A GRU (Cho et al., 2014) is fed each observed row: values with blanks as 0, which of them are observed, the change
-    since the feature was last seen and how long ago that was, the gap to the neighbouring row, time since the start and
-    until the newest row. Rows without any observation are skipped, so that cost grows with the observations alone.
-    It walks backward, ending at the start, as in Rubanova et al. (2019); bidirectional=True adds a forward walk,
-    ending at the newest observation, which forecasts need.
+    since the feature was last seen and how long ago that was, the gap to the row walked before it, and the time until
+    the end of the walk. Rows without any observation are skipped, so that cost grows with the observations alone. It
+    walks backward, ending at time 0, as in Rubanova et al. (2019). bidirectional=True adds a second GRU that walks
+    forward and ends at the newest observation, which forecasts need; it is told no time since the start, so that the
+    same recent past gives the same code, however old the series.
 
     Good for series of up to some hundred rows. Not good for thousands of rows: cut them into windows.
 
-    input_dim: features F. hidden_dim: GRU units. latent_dim: D. forward(times (B, T), values (B, T, F), mask (B, T,
-    F)) -> DiagonalGaussian (B, D) at the start; `codes` gives the pair (start, newest). Values under a false mask
-    never matter.
+    input_dim: features F. hidden_dim: GRU units. latent_dim: D. forward(times (B, T), values (B, T, F), mask (B, T, F),
+    at="start" | "newest") -> DiagonalGaussian (B, D). Values under a false mask never matter.
     """
 
     def __init__(self, input_dim: int, hidden_dim: int, latent_dim: int, *, bidirectional: bool = False):
@@ -35,46 +35,39 @@ class RNNEncoder(nn.Module):
                 raise ValueError(f"{name}={size} must be at least 1.")
         self.input_dim, self.hidden_dim, self.latent_dim = input_dim, hidden_dim, latent_dim
         self.bidirectional = bidirectional
-        width = 4 * input_dim + 3
+        width = 4 * input_dim + 2
         self.backward_walk = nn.GRU(width, hidden_dim)
         self.forward_walk = nn.GRU(width, hidden_dim) if bidirectional else None
-        state = hidden_dim * (2 if bidirectional else 1)
-        self.start_head = _Head(state, hidden_dim, latent_dim)
-        self.newest_head = _Head(state, hidden_dim, latent_dim) if bidirectional else None
+        self.start_head = _Head(hidden_dim, latent_dim)
+        self.newest_head = _Head(hidden_dim, latent_dim) if bidirectional else None
 
-    def forward(self, times: torch.Tensor, values: torch.Tensor, mask: torch.Tensor) -> DiagonalGaussian:
-        return self.start_head(self._states(times, values, mask))
-
-    def codes(
-        self, times: torch.Tensor, values: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[DiagonalGaussian, DiagonalGaussian]:
-        """The codes at the start and at the newest observation. RuntimeError unless bidirectional."""
-        if self.newest_head is None:
+    def forward(
+        self, times: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, *, at: str = "start"
+    ) -> DiagonalGaussian:
+        if values.shape[-1] != self.input_dim:
+            raise ValueError(f"the batch has {values.shape[-1]} features, this encoder was built for {self.input_dim}.")
+        if at not in ("start", "newest"):
+            raise ValueError(f"at={at!r} must be 'start' or 'newest'.")
+        times_BT, values_BTF, mask_BTF, lengths_B = _observed_rows(times, values, mask)
+        inputs = _row_inputs(times_BT, values_BTF, mask_BTF, lengths_B)
+        if at == "start":
+            return self.start_head(
+                _last_state(self.backward_walk, _from_the_end(inputs, times_BT, lengths_B), lengths_B)
+            )
+        if self.forward_walk is None or self.newest_head is None:
             raise RuntimeError(
                 "this encoder walks backward only and has no code at the newest observation. "
                 "Build it with bidirectional=True."
             )
-        state_BH = self._states(times, values, mask)
-        return self.start_head(state_BH), self.newest_head(state_BH)
-
-    def _states(self, times: torch.Tensor, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        if values.shape[-1] != self.input_dim:
-            raise ValueError(f"the batch has {values.shape[-1]} features, this encoder was built for {self.input_dim}.")
-        times_BT, values_BTF, mask_BTF, lengths_B = _observed_rows(times, values, mask)
-        inputs = _row_inputs(times_BT, values_BTF, mask_BTF, lengths_B)
-        states = []
-        if self.forward_walk is not None:
-            states.append(_last_state(self.forward_walk, inputs, lengths_B))
-        states.append(_last_state(self.backward_walk, _reversed_rows(inputs, lengths_B), lengths_B))
-        return torch.cat(states, dim=-1)
+        return self.newest_head(_last_state(self.forward_walk, inputs, lengths_B))
 
 
 class _Head(nn.Module):
     """From GRU states to mean and log-variance. The log-variance stays within -9 and 3, so that no KL is infinite."""
 
-    def __init__(self, state_dim: int, hidden_dim: int, latent_dim: int):
+    def __init__(self, hidden_dim: int, latent_dim: int):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(state_dim, hidden_dim), nn.Tanh(), nn.Linear(hidden_dim, 2 * latent_dim))
+        self.net = nn.Sequential(nn.Linear(hidden_dim, hidden_dim), nn.Tanh(), nn.Linear(hidden_dim, 2 * latent_dim))
 
     def forward(self, state: torch.Tensor) -> DiagonalGaussian:
         mean, raw = self.net(state).chunk(2, dim=-1)
@@ -98,7 +91,7 @@ def _observed_rows(
 
 
 def _row_inputs(times: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """What the GRU is fed, (B, T, 4 F + 3): see RNNEncoder."""
+    """What the GRU is fed, (B, T, 4 F + 2): see RNNEncoder."""
     numbers = torch.arange(times.shape[1], device=times.device)[None, :, None]
     seen = torch.where(mask, numbers, -1).cummax(dim=1).values
     before = torch.cat([seen.new_full((len(seen), 1, seen.shape[2]), -1), seen[:, :-1]], dim=1)
@@ -111,16 +104,22 @@ def _row_inputs(times: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, l
     age = torch.where(again, _log_gap(age), 0)
     gap = torch.diff(times, dim=1, prepend=times[:, :1])
     until = times.gather(1, (lengths - 1).clamp(min=0)[:, None]) - times
-    clocks = torch.stack([_log_gap(gap), times, until], dim=-1)
-    return torch.cat([values, mask.to(values.dtype), change, age, clocks], dim=-1)
+    return torch.cat([values, mask.to(values.dtype), change, age, _clocks(gap, until)], dim=-1)
+
+
+def _clocks(gap: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
+    """The last two inputs of a row: gap to the row walked before it, and time until the end of the walk."""
+    return torch.stack([_log_gap(gap), until], dim=-1)
 
 
 def _log_gap(gap: torch.Tensor) -> torch.Tensor:
     return 1 + torch.log10(gap + _SMALLEST_GAP) / 3
 
 
-def _reversed_rows(inputs: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Each series' own rows in reverse order."""
+def _from_the_end(inputs: torch.Tensor, times: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Each series' own rows in reverse order, with the clocks of a walk that ends at time 0."""
+    following = torch.cat([times[:, 1:], times[:, -1:]], dim=1)
+    inputs = torch.cat([inputs[..., :-2], _clocks(following - times, times)], dim=-1)
     numbers = torch.arange(inputs.shape[1], device=inputs.device)
     order = torch.where(numbers < lengths[:, None], lengths[:, None] - 1 - numbers, numbers)
     return inputs.gather(1, order[..., None].expand(-1, -1, inputs.shape[-1]))

@@ -5,7 +5,7 @@ Shape legend: B series, T rows, F features.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -102,6 +102,24 @@ def within_history(times: torch.Tensor, mask: torch.Tensor, history: float | Non
 def newest_time(times: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Time of each series' newest observation (B,), 0 where there is none."""
     return torch.where(mask.any(dim=2), times, 0).amax(dim=1)
+
+
+def cleaned(batch: Batch) -> Batch:
+    """The batch with 0 under every blank, whatever stood there."""
+    return replace(batch, values=torch.where(batch.mask, batch.values, 0))
+
+
+def blank_batch(index: torch.Tensor, times: torch.Tensor, features: int, offset: torch.Tensor) -> Batch:
+    """A batch of series of which nothing is known."""
+    shape = (*times.shape, features)
+    return Batch(
+        times=times,
+        values=times.new_zeros(shape),
+        mask=torch.zeros(shape, dtype=torch.bool, device=times.device),
+        lengths=torch.full_like(index, times.shape[1]),
+        index=index,
+        offset=offset,
+    )
 
 
 def _cut(batch: Batch, mixture: TaskMixture, u: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -7,7 +7,6 @@ Shape legend: S draws, B series, T rows, Q asked times, F features, D latent num
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -15,14 +14,21 @@ from torch import nn
 
 from neurode.core.protocols import LossParts, StepContext
 from neurode.data.batch import Batch
+from neurode.models import hiding
 from neurode.models.anchors import Anchors, Cells, find_anchors
-from neurode.models.decoder import NeuralODEDecoder
+from neurode.models.decoder import NeuralODEDecoder, Path
 from neurode.models.emission import Levels
 from neurode.models.encoder import RNNEncoder
-from neurode.models.gaussian import DiagonalGaussian, beta_at, kl_with_free_bits, robust_log_density
-from neurode.models.hiding import FORECAST, RECONSTRUCT, TaskMixture, draw_hiding, newest_time, within_history
+from neurode.models.gaussian import (
+    DiagonalGaussian,
+    beta_at,
+    gaussian_log_density,
+    kl_with_free_bits,
+    robust_log_density,
+)
 from neurode.models.keyed_noise import keyed_normals, keyed_uniforms
 from neurode.models.latent_density import LatentDensity
+from neurode.models.ode_vae_config import ODEVAEConfig
 from neurode.models.prediction import Prediction, draw_courses, matched
 
 _FROM_START, _ONWARD = 0, 1  # kinds of reading: the path from the start, and the path on from the newest observation
@@ -40,12 +46,8 @@ class ODEVAE(nn.Module):
     from the start, as the classical model does). Times of a batch count from each series' own start, in units in which
     a series spans about 1; values are standardised.
 
-    input_dim: features F. hidden_dim: GRU units, width of field and emission. latent_dim: D. bidirectional: walk the
-    observations forward too; needed by forecast_origin="newest". mixture: `TaskMixture`, or a dict of its fields: what
-    training asks. anchored, varying_scale: see `Emission`. beta, beta_warmup (epochs), free_bits (nats per latent
-    number): weight of the KL term. calendar_periods: in model time; the field and the emission then know the phase at
-    `batch.offset` + t. num_components: of the latent density. field_layers, activation, bound, method, step_size,
-    rtol, atol, batching, gradient: see `NeuralODEDecoder`.
+    input_dim: features F. hidden_dim: GRU units, width of field and emission. latent_dim: D. All else:
+    see `ODEVAEConfig`.
     """
 
     def __init__(
@@ -56,11 +58,12 @@ class ODEVAE(nn.Module):
         *,
         bidirectional: bool = True,
         forecast_origin: str = "newest",
-        mixture: TaskMixture | Mapping | None = None,
+        mixture: hiding.TaskMixture | Mapping | None = None,
         anchored: bool = True,
         varying_scale: bool = True,
         neighbours: int = 2,
         outlier_share: float = 0.02,
+        continuity: float = 0.0,
         beta: float = 0.1,
         beta_warmup: int = 10,
         free_bits: float = 0.0,
@@ -77,76 +80,63 @@ class ODEVAE(nn.Module):
         gradient: str = "direct",
     ):
         super().__init__()
-        if forecast_origin not in ("newest", "start"):
-            raise ValueError(f"forecast_origin={forecast_origin!r} must be 'newest' or 'start'.")
-        if forecast_origin == "newest" and not bidirectional:
-            raise ValueError(
-                "forecast_origin='newest' needs the forward walk: pass bidirectional=True, or forecast_origin='start'."
+        self._build(
+            ODEVAEConfig(
+                input_dim,
+                hidden_dim,
+                latent_dim,
+                bidirectional=bidirectional,
+                forecast_origin=forecast_origin,
+                mixture=mixture,
+                anchored=anchored,
+                varying_scale=varying_scale,
+                neighbours=neighbours,
+                outlier_share=outlier_share,
+                continuity=continuity,
+                beta=beta,
+                beta_warmup=beta_warmup,
+                free_bits=free_bits,
+                calendar_periods=calendar_periods,
+                num_components=num_components,
+                field_layers=field_layers,
+                activation=activation,
+                bound=bound,
+                method=method,
+                step_size=step_size,
+                rtol=rtol,
+                atol=atol,
+                batching=batching,
+                gradient=gradient,
             )
-        if not (beta >= 0 and beta_warmup >= 0 and free_bits >= 0):
-            raise ValueError(f"beta={beta}, beta_warmup={beta_warmup}, free_bits={free_bits} must not be negative.")
-        if neighbours < 1:
-            raise ValueError(
-                f"neighbours={neighbours} must be at least 1 (observed values on each side of an asked cell)."
-            )
-        if not 0 <= outlier_share < 0.5:
-            raise ValueError(f"outlier_share={outlier_share} must be at least 0 and below 0.5.")
-        mixture = TaskMixture.of(mixture)
-        periods = tuple(float(period) for period in calendar_periods)
-        self._config: dict[str, Any] = {
-            "input_dim": input_dim,
-            "hidden_dim": hidden_dim,
-            "latent_dim": latent_dim,
-            "bidirectional": bidirectional,
-            "forecast_origin": forecast_origin,
-            "mixture": {**asdict(mixture), "hide": list(mixture.hide)},
-            "anchored": anchored,
-            "varying_scale": varying_scale,
-            "neighbours": neighbours,
-            "outlier_share": outlier_share,
-            "beta": beta,
-            "beta_warmup": beta_warmup,
-            "free_bits": free_bits,
-            "calendar_periods": list(periods),
-            "num_components": num_components,
-            "field_layers": field_layers,
-            "activation": activation,
-            "bound": bound,
-            "method": method,
-            "step_size": step_size,
-            "rtol": rtol,
-            "atol": atol,
-            "batching": batching,
-            "gradient": gradient,
-        }
-        self.input_dim, self.latent_dim, self.periods, self.mixture = input_dim, latent_dim, periods, mixture
-        self.beta, self.beta_warmup, self.free_bits = beta, beta_warmup, free_bits
-        self.neighbours, self.outlier_share = neighbours, outlier_share
-        self.onward = forecast_origin == "newest"
-        self.encoder = RNNEncoder(input_dim, hidden_dim, latent_dim, bidirectional=bidirectional)
-        self.decoder = NeuralODEDecoder(
-            input_dim,
-            hidden_dim,
-            latent_dim,
-            field_layers=field_layers,
-            activation=activation,
-            bound=bound,
-            periods=periods,
-            method=method,
-            step_size=step_size,
-            rtol=rtol,
-            atol=atol,
-            batching=batching,
-            gradient=gradient,
-            kinds=2 if self.onward else 1,
-            anchored=anchored,
-            varying_scale=varying_scale,
         )
-        self.density = LatentDensity(latent_dim, num_components)
 
-    def config(self) -> dict:
+    def _build(self, settings: ODEVAEConfig) -> None:
+        sizes = settings.input_dim, settings.hidden_dim, settings.latent_dim
+        self.settings, self.mixture = settings, hiding.TaskMixture.of(settings.mixture)
+        self.input_dim, _, self.latent_dim = sizes
+        self.onward = settings.forecast_origin == "newest"
+        self.encoder = RNNEncoder(*sizes, bidirectional=settings.bidirectional)
+        self.decoder = NeuralODEDecoder(
+            *sizes,
+            field_layers=settings.field_layers,
+            activation=settings.activation,
+            bound=settings.bound,
+            periods=settings.calendar_periods,
+            method=settings.method,
+            step_size=settings.step_size,
+            rtol=settings.rtol,
+            atol=settings.atol,
+            batching=settings.batching,
+            gradient=settings.gradient,
+            kinds=2 if self.onward else 1,
+            anchored=settings.anchored,
+            varying_scale=settings.varying_scale,
+        )
+        self.density = LatentDensity(self.latent_dim, settings.num_components)
+
+    def config(self) -> dict[str, Any]:
         """What `from_config` needs to build the same model, in plain types."""
-        return {**self._config, "mixture": dict(self._config["mixture"])}
+        return self.settings.to_json()
 
     @classmethod
     def from_config(cls, config: dict) -> "ODEVAE":
@@ -161,36 +151,41 @@ class ODEVAE(nn.Module):
         Tasks and noise are keyed by (seed, epoch, series index). In eval mode both are those of epoch 0 and the KL term
         has its full weight, so that epochs compare.
         """
-        batch = _clean(batch)
+        batch = hiding.cleaned(batch)
         epoch = context.epoch if self.training else 0
-        hiding = draw_hiding(batch, self.mixture, seed=context.seed, epoch=epoch)
-        onward = (hiding.task == FORECAST) & self.onward
-        code = self._code(batch, hiding.seen, onward)
-        noise = self._normals(batch.index, (self.latent_dim,), context.seed, epoch, _CODE)
-        z = code.sample(noise)
+        drawn = hiding.draw_hiding(batch, self.mixture, seed=context.seed, epoch=epoch)
+        onward = (drawn.task == hiding.FORECAST) & self.onward
+        code = self._code(batch, drawn.seen, onward)
+        z = code.sample(self._normals(batch.index, (self.latent_dim,), context.seed, epoch, _CODE))
 
-        zero = torch.where(onward, newest_time(batch.times, hiding.seen), 0)
-        needed = (hiding.seen | hiding.asked).any(dim=2)
-        levels, evaluations = self._levels(z[None], batch, torch.where(needed, batch.times, zero[:, None]), zero)
-        cells = Cells.where(hiding.asked)
-        visible = hiding.seen & (hiding.task != RECONSTRUCT)[:, None, None]
+        used = drawn.seen | drawn.asked
+        needed = used.any(dim=2)
+        zero = torch.where(onward, hiding.newest_time(batch.times, drawn.seen), 0)
+        end = hiding.newest_time(batch.times, used)
+        times = torch.cat([torch.where(needed, batch.times, zero[:, None]), end[:, None]], dim=1)
+        levels, path = self._levels(z[None], batch, times, zero)
+        cells = Cells.where(drawn.asked)
+        visible = drawn.seen & (drawn.task != hiding.RECONSTRUCT)[:, None, None]
         anchors = self._anchors(batch.times, visible, batch.times, cells, inclusive=False)
         emission = self.decoder.emission
         parts = emission.parts(onward.long(), cells)
         mean, variance = emission.read(levels, cells, parts, anchors, batch.values, levels)
-        log_likelihood = robust_log_density(cells.of(batch.values), mean, variance, self.outlier_share).sum()
+        log_likelihood = robust_log_density(cells.of(batch.values), mean, variance, self.settings.outlier_share).sum()
+        gap = self._gap(batch, used, path.z[:, -1]) if self.settings.continuity else 0.0
         kl = code.kl_to_standard()
-        beta = beta_at(epoch, self.beta, self.beta_warmup) if self.training else self.beta
+        beta = beta_at(epoch, self.settings.beta, self.settings.beta_warmup) if self.training else self.settings.beta
         return LossParts(
-            loss=beta * kl_with_free_bits(kl, self.free_bits).sum() - log_likelihood,
-            weight=float(hiding.asked.sum()),
+            loss=beta * kl_with_free_bits(kl, self.settings.free_bits).sum()
+            - log_likelihood
+            + self.settings.continuity * gap,
+            weight=float(drawn.asked.sum()),
             parts={"reconstruction": -log_likelihood.detach(), "kl": kl.sum().detach()},
-            evaluations=evaluations,
+            evaluations=path.evaluations,
         )
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """The reconstruction that the mean code gives, (B, T, F), with its graph."""
-        batch = _clean(batch)
+        batch = hiding.cleaned(batch)
         code = self.encode(batch)
         return self._levels(code.mean[None], batch, batch.times, torch.zeros_like(batch.offset))[0].mean[0]
 
@@ -200,7 +195,7 @@ class ODEVAE(nn.Module):
         """The posterior code (B, D) at the series' start, or at="newest" at its newest observation."""
         if at not in ("start", "newest"):
             raise ValueError(f"at={at!r} must be 'start' or 'newest'.")
-        batch = _clean(batch)
+        batch = hiding.cleaned(batch)
         newest = torch.full_like(batch.lengths, at == "newest", dtype=torch.bool)
         return self._code(batch, batch.mask, newest)
 
@@ -216,14 +211,14 @@ class ODEVAE(nn.Module):
 
     def forecast(self, batch: Batch, times: torch.Tensor, *, num_samples: int = 16, seed: int = 0) -> Prediction:
         """`predict`, for times after each series' newest observation; ValueError for earlier ones."""
-        if bool((times < newest_time(batch.times, batch.mask)[:, None]).any()):
+        if bool((times < hiding.newest_time(batch.times, batch.mask)[:, None]).any()):
             raise ValueError("some times lie before a series' newest observation: ask predict() for those.")
         return self.predict(batch, times, num_samples=num_samples, seed=seed)
 
     @torch.no_grad()
     def reconstruct(self, batch: Batch, *, num_samples: int = 16, seed: int = 0) -> Prediction:
         """The series at its own times as the path from its start alone gives it, without anchors: (B, T, F)."""
-        batch = _clean(batch)
+        batch = hiding.cleaned(batch)
         z = self._posterior_draws(batch, torch.zeros_like(batch.mask[:, 0, 0]), num_samples, seed)
         levels, _ = self._levels(z, batch, batch.times, torch.zeros_like(batch.offset))
         cells = Cells.all_of(batch.mask)
@@ -240,7 +235,7 @@ class ODEVAE(nn.Module):
     @torch.no_grad()
     def latent_path(self, batch: Batch, times: torch.Tensor) -> torch.Tensor:
         """The path of the mean code from each series' start, (B, Q, D), for phase portraits."""
-        batch = _clean(batch)
+        batch = hiding.cleaned(batch)
         zero = torch.zeros_like(batch.offset)
         return self.decoder.path(self.encode(batch).mean, times, self._phase(batch, zero)).z
 
@@ -274,7 +269,9 @@ class ODEVAE(nn.Module):
         index = torch.arange(n, device=weights.device)
         uniforms = keyed_uniforms(index, (1,), seed=seed, stream=_COMPONENT)[:, 0]
         z = self.density.sample(uniforms, self._normals(index, (self.latent_dim,), seed, 0, _CODE))
-        batch = _blank(index, times, self.input_dim, torch.as_tensor(offset, dtype=times.dtype).to(times).expand(n))
+        batch = hiding.blank_batch(
+            index, times, self.input_dim, torch.as_tensor(offset, dtype=times.dtype).to(times).expand(n)
+        )
         levels, _ = self._levels(z[None], batch, times, torch.zeros_like(batch.offset))
         cells = Cells.all_of(batch.mask)
         nothing = self._anchors(times, batch.mask, times, cells, inclusive=True)
@@ -303,16 +300,23 @@ class ODEVAE(nn.Module):
         """The code at the start, or where `onward` (B,) at the newest observation (of which `history` counts)."""
         if not bool(onward.any()):
             return self.encoder(batch.times, batch.values, seen)
-        near = within_history(batch.times, seen, self.mixture.history)
-        seen = torch.where(onward[:, None, None], near, seen)
-        start, newest = self.encoder.codes(batch.times, batch.values, seen)
-        return newest.choose(start, onward)
+        near = hiding.within_history(batch.times, seen, self.mixture.history)
+        newest = self.encoder(batch.times, batch.values, near, at="newest")
+        if bool(onward.all()):
+            return newest
+        return newest.choose(self.encoder(batch.times, batch.values, seen), onward)
+
+    def _gap(self, batch: Batch, used: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+        """How far each path's end is from the code that the newest observations give, in nats, summed."""
+        near = hiding.within_history(batch.times, used, self.mixture.history)
+        newest = self.encoder(batch.times, batch.values, near, at="newest")
+        return -gaussian_log_density(ends, newest.mean, newest.log_variance.exp()).sum()
 
     def _posterior_draws(self, batch: Batch, onward: torch.Tensor, num_samples: int, seed: int) -> torch.Tensor:
         noise = self._normals(batch.index, (num_samples, self.latent_dim), seed, 0, _DRAW)
         return self._code(batch, batch.mask, onward).sample(noise.transpose(0, 1))
 
-    def _levels(self, z: torch.Tensor, batch: Batch, times: torch.Tensor, zero: torch.Tensor) -> tuple[Levels, int]:
+    def _levels(self, z: torch.Tensor, batch: Batch, times: torch.Tensor, zero: torch.Tensor) -> tuple[Levels, Path]:
         """Levels (S, B, Q, F) at `times` (B, Q) along the paths of z (S, B, D), which starts at time `zero` (B,)."""
         draws = len(z)
         phase = self._phase(batch, zero)
@@ -320,14 +324,14 @@ class ODEVAE(nn.Module):
         path = self.decoder.path(z.flatten(0, 1), (times - zero[:, None]).repeat(draws, 1), phase)
         levels = self.decoder.emission.levels(path.z, path.waves)
         shape = (draws, len(batch))
-        return Levels(levels.mean.unflatten(0, shape), levels.scale.unflatten(0, shape)), path.evaluations
+        return Levels(levels.mean.unflatten(0, shape), levels.scale.unflatten(0, shape)), path
 
     def _phase(self, batch: Batch, zero: torch.Tensor) -> torch.Tensor | None:
         """Where each period stands at time `zero` of the series, in turns: (B, P)."""
-        if not self.periods:
+        if not self.settings.calendar_periods:
             return None
         turns = (batch.offset + zero).double()[:, None] / torch.tensor(
-            self.periods, dtype=torch.float64, device=zero.device
+            self.settings.calendar_periods, dtype=torch.float64, device=zero.device
         )
         return (turns - turns.floor()).to(batch.times.dtype)
 
@@ -335,9 +339,9 @@ class ODEVAE(nn.Module):
         self, context: Batch, times: torch.Tensor, num_samples: int, seed: int, white_noise: bool | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Means and variances of each draw (or courses and zeros), (S, B, Q, F): filled inside, forecast beyond."""
-        context = _clean(context)
+        context = hiding.cleaned(context)
         times = times.to(context.times)
-        newest = newest_time(context.times, context.mask)
+        newest = hiding.newest_time(context.times, context.mask)
         beyond = (times > newest[:, None]) & self.onward
         cells = Cells.all_of(times[..., None].expand(-1, -1, self.input_dim))
         anchors = self._anchors(context.times, context.mask, times, cells, inclusive=True)
@@ -368,26 +372,8 @@ class ODEVAE(nn.Module):
         return torch.where(pick, outside[0], inside[0]), torch.where(pick, outside[1], inside[1])
 
     def _anchors(self, times, mask, queries, cells: Cells, *, inclusive: bool) -> Anchors:
-        return find_anchors(times, mask, queries, cells, each_side=self.neighbours, inclusive=inclusive)
+        return find_anchors(times, mask, queries, cells, each_side=self.settings.neighbours, inclusive=inclusive)
 
     def _normals(self, index: torch.Tensor, shape: tuple[int, ...], seed: int, epoch: int, stream: int) -> torch.Tensor:
         dtype = self.density.means.dtype
         return keyed_normals(index, shape, seed=seed, epoch=epoch, stream=stream, dtype=dtype)
-
-
-def _clean(batch: Batch) -> Batch:
-    """The batch with 0 under every blank, whatever stood there."""
-    return replace(batch, values=torch.where(batch.mask, batch.values, 0))
-
-
-def _blank(index: torch.Tensor, times: torch.Tensor, features: int, offset: torch.Tensor) -> Batch:
-    """A batch of series of which nothing is known."""
-    shape = (*times.shape, features)
-    return Batch(
-        times=times,
-        values=times.new_zeros(shape),
-        mask=torch.zeros(shape, dtype=torch.bool, device=times.device),
-        lengths=torch.full_like(index, times.shape[1]),
-        index=index,
-        offset=offset,
-    )

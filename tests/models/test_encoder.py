@@ -15,7 +15,7 @@ def an_encoder(**options) -> RNNEncoder:
 
 
 def codes(encoder, batch):
-    both = encoder.codes(batch.times, batch.values, batch.mask)
+    both = [encoder(batch.times, batch.values, batch.mask, at=at) for at in ("start", "newest")]
     return torch.cat([part for code in both for part in (code.mean, code.log_variance)], dim=1)
 
 
@@ -47,6 +47,14 @@ def test_rows_without_an_observation_are_skipped_whole():
     torch.testing.assert_close(with_hole, codes(encoder, without), rtol=0, atol=1e-12)
 
 
+def test_the_newest_code_does_not_know_how_old_the_series_is_and_the_start_code_does():
+    batch, encoder = made_batch(6), an_encoder(bidirectional=True)
+    now, later = (encoder(t, batch.values, batch.mask, at="newest").mean for t in (batch.times, batch.times + 0.5))
+    torch.testing.assert_close(later, now, rtol=0, atol=1e-12)
+    now, later = (encoder(t, batch.values, batch.mask).mean for t in (batch.times, batch.times + 0.5))
+    assert not torch.allclose(later, now)
+
+
 def test_times_values_and_blanks_all_matter():
     batch, encoder = made_batch(6, blanks=0.0), an_encoder()
     code = encoder(batch.times, batch.values, batch.mask).mean
@@ -71,7 +79,9 @@ def test_a_series_of_which_nothing_is_known_has_a_finite_code():
 def test_a_code_at_the_newest_observation_needs_the_forward_walk():
     batch = made_batch(4)
     with pytest.raises(RuntimeError, match="Build it with bidirectional=True"):
-        an_encoder().codes(batch.times, batch.values, batch.mask)
+        an_encoder()(batch.times, batch.values, batch.mask, at="newest")
+    with pytest.raises(ValueError, match="at='end' must be 'start' or 'newest'"):
+        an_encoder()(batch.times, batch.values, batch.mask, at="end")
 
 
 def test_wrong_sizes_are_refused():

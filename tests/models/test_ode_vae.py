@@ -25,6 +25,7 @@ KINDS = {
     "anchored": {},
     "classical": {"anchored": False, "forecast_origin": "start", "bidirectional": False, "varying_scale": False},
     "calendar": {"calendar_periods": (0.3, 2.0)},
+    "continuous": {"continuity": 0.3, "mixture": {"history": 0.4}},
     "adaptive, each alone": {"method": "dopri5", "step_size": None, "batching": "per_sample"},
 }
 
@@ -247,6 +248,10 @@ def test_a_few_steps_of_training_lower_the_loss():
         ({"forecast_origin": "middle"}, "forecast_origin='middle' must be 'newest' or 'start'"),
         ({"bidirectional": False}, "needs the forward walk: pass bidirectional=True"),
         ({"beta": -1.0}, "beta=-1.0"),
+        (
+            {"continuity": 0.1, "bidirectional": False, "forecast_origin": "start"},
+            "continuity=0.1 needs the forward walk",
+        ),
         ({"neighbours": 0}, "neighbours=0 must be at least 1"),
         ({"outlier_share": 0.7}, "outlier_share=0.7 must be at least 0 and below 0.5"),
         ({"mixture": {"fill": -1}}, "must be finite, not negative"),
