@@ -61,8 +61,9 @@ def test_the_turning_direction_is_seen_from_any_start(way):
 def test_a_reading_holds_everything_in_the_spirals_own_units(reading):
     seen, truth = some_spirals()
     assert reading.mean.shape == truth.shape
-    assert reading.walk.shape == (7, len(TIMES), 2)
-    assert reading.samples.shape == (8, len(TIMES), 2)
+    shown = (TIMES <= SEEN_UNTIL).sum()
+    assert reading.walk.shape == (7, shown, 2)
+    assert reading.samples.shape == (8, shown, 2)
     assert reading.clockwise.tolist() == [True, False] * 3
     assert reading.beyond.sum() == (TIMES > SEEN_UNTIL).sum()
     for path, one in zip(reading.mean, seen, strict=True):

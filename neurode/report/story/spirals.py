@@ -31,8 +31,9 @@ class SpiralReading:
 
     times: (T,). truth, mean: (B, T, 2), without noise; NaN in `mean` before a spiral's first observation. seen: what
     the model was given, one (n, 2) array a spiral. clockwise: (B,) bool. seen_until: the last moment that could be
-    observed; beyond it `mean` extrapolates. noise: standard deviation of the observation noise. walk: (steps, T, 2)
-    from a clockwise to a counter-clockwise spiral. samples: (n, T, 2) made from the latent density.
+    observed; beyond it `mean` extrapolates. noise: standard deviation of the observation noise. walk: (steps, W, 2)
+    from a clockwise to a counter-clockwise spiral, over the times that could be observed. samples: (n, W, 2) made from
+    the latent density.
     """
 
     times: np.ndarray
@@ -88,7 +89,9 @@ def read_spirals(
     model.eval()
     mean = _predictions(model, scaling, seen, times, num_draws, seed)
     a, b = (collate([scaling.to_model(seen[int(np.flatnonzero(kind)[0])])]) for kind in (clockwise, ~clockwise))
-    course = torch.from_numpy((times - times[0]) / scaling.time_scale).float()
+    # As long as what was shown in training: a path from the start was never asked to go on beyond that.
+    shown = times[times <= seen_until]
+    course = torch.from_numpy((shown - shown[0]) / scaling.time_scale).float()
     walk = scaling.values_to_user(model.walk(a, b, num_steps, course)[:, 0].numpy())
     made = scaling.values_to_user(model.sample(num_made, course, seed=seed, white_noise=False).numpy())
     model.train(was_training)
