@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurode.cli.demo_spirals import SpiralJob, SpiralResult, train_spirals
+import numpy as np
+
 from neurode.cli.demo_storms import AHEAD, TrackErrors, read_storms, track_errors, with_holes
 from neurode.cli.output import Destination, check_parent
 from neurode.cli.scores import say_scores, scores_frame
@@ -18,11 +19,12 @@ from neurode.data.tables import Table
 from neurode.report.picture import write_png
 from neurode.report.series_report import write_series_report
 from neurode.report.story import opening_pages
-from neurode.report.story.spirals import draw_spirals, spirals_page
+from neurode.report.story.spirals import SpiralReading, draw_spirals, read_spirals, spirals_page
 from neurode.report.tracks import draw_tracks, find_tracks
 from neurode.tasks.series.presets import storms
 from neurode.tasks.series.results import SeriesReportData
 from neurode.tasks.series.series_model import SeriesModel
+from neurode.tasks.spirals import SpiralFit, SpiralJob, fit_spirals
 
 if TYPE_CHECKING:
     from neurode.report.page import Page
@@ -63,8 +65,9 @@ def run_demo(streams: Streams, folder: Path, *, quick: bool, device: str) -> Non
     pages = list(opening_pages())
 
     streams.heading(f"2/4  Spirals: an ODE-VAE learns {size.spirals.about} (about a minute)")
-    spirals = train_spirals(size.spirals, device=device, progress=progress)
-    pages.append(spirals_page(spirals.reading))
+    spirals = fit_spirals(size.spirals, device=device, progress=progress)
+    reading = _reading(spirals, size.spirals)
+    pages.append(spirals_page(reading))
     streams.say(f"Continued for as long as they were seen, with an error of {spirals.rmse:.3f} a coordinate.")
 
     streams.heading("3/4  Storms: a real table, every Atlantic storm since 1975 (about two minutes)")
@@ -77,8 +80,8 @@ def run_demo(streams: Streams, folder: Path, *, quick: bool, device: str) -> Non
     model.save(folder / RUN / "model")  # again: the card now holds the scores
     errors = track_errors(model, table)
     filled = _write_tables(folder, model, table, data, size)
-    _write_pages(folder, data, pages, spirals)
-    _say_result(streams, folder, data, spirals, errors, filled, time.perf_counter() - began)
+    _write_pages(folder, data, pages, reading)
+    _say_result(streams, folder, data, spirals.rmse, errors, filled, time.perf_counter() - began)
 
 
 def _prepare(folder: Path) -> None:
@@ -111,8 +114,23 @@ def _write_tables(folder: Path, model: SeriesModel, table: Table, data: SeriesRe
     return holes.share_inside(filled, model.fitted.features)
 
 
-def _write_pages(folder: Path, data: SeriesReportData, pages: "list[Page]", spirals: SpiralResult) -> None:
-    write_png(draw_spirals(spirals.reading), folder / "spirals.png")
+def _reading(spirals: SpiralFit, job: SpiralJob) -> SpiralReading:
+    """What the page on spirals shows of the test spirals."""
+    times = spirals.test.truth[0].times
+    return read_spirals(
+        spirals.model,
+        spirals.scaling,
+        spirals.test.observed,
+        times,
+        np.stack([one.values for one in spirals.test.truth]),
+        seen_until=float(times[len(times) // 2 - 1]),
+        noise=job.noise,
+        seed=job.seed,
+    )
+
+
+def _write_pages(folder: Path, data: SeriesReportData, pages: "list[Page]", spirals: SpiralReading) -> None:
+    write_png(draw_spirals(spirals), folder / "spirals.png")
     tracks = find_tracks(data.examples)
     if tracks:
         write_png(draw_tracks(tracks), folder / "storms.png")
@@ -123,7 +141,7 @@ def _say_result(
     streams: Streams,
     folder: Path,
     data: SeriesReportData,
-    spirals: SpiralResult,
+    spiral_error: float,
     errors: TrackErrors,
     filled: float,
     seconds: float,
@@ -140,7 +158,7 @@ def _say_result(
     streams.table(title, ["method", "km"], rows)
     streams.say("")
     streams.say(
-        f"Spirals beyond what was seen: error of a coordinate {spirals.rmse:.3f} (noise {spirals.reading.noise})."
+        f"Spirals beyond what was seen: error of a coordinate {spiral_error:.3f} (noise {SpiralJob().noise})."
     )
     if filled == filled:
         streams.say(f"Filled: of the hidden values of test storms {100 * filled:.0f} % lie inside their 90 % interval.")
