@@ -9,7 +9,7 @@ import torch
 
 from neurode import __version__
 from neurode.core.errors import DataError
-from neurode.training.files.atomic_file import write_atomically
+from neurode.training.files.atomic_file import RESUME, write_atomically
 
 FORMAT = 1
 
@@ -22,7 +22,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "neurode": __version__, **content}, buffer)
-    write_atomically(path, buffer.getbuffer())
+    write_atomically(path, buffer.getbuffer(), remedy=RESUME)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

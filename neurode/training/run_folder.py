@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from neurode.core.errors import DataError
-from neurode.training.files.atomic_file import TEMPORARY_SUFFIX, append_whole, disk_errors_in_words
+from neurode.training.files.atomic_file import RESUME, TEMPORARY_SUFFIX, append_whole, disk_errors_in_words
 from neurode.training.files.lock_file import LockFile
 from neurode.training.files.metrics_file import MetricsFile
 from neurode.training.processes.placement import process_rank
@@ -75,7 +75,8 @@ class RunFolder:
         """Append a line with date and time to train.log."""
         if not self.writes:
             return
-        append_whole(self._log, f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {text}\n".encode())
+        line = f"{datetime.now().isoformat(sep=' ', timespec='seconds')}  {text}\n"
+        append_whole(self._log, line.encode(), remedy=RESUME)
 
     def close(self) -> None:
         """Give the folder free."""

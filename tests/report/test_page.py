@@ -57,8 +57,9 @@ def test_a_write_that_fails_keeps_the_old_file_and_leaves_no_part(tmp_path, monk
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", no_space)
-    with pytest.raises(DataError, match="the disk is full"):
+    with pytest.raises(DataError, match="the disk is full.*Free some space and try again") as refused:
         write_report(report_of("new"), path)
+    assert "resume" not in str(refused.value)  # nothing of a report can be resumed
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
     assert "old" in path.read_text(encoding="utf-8")
 

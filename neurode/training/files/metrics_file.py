@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
-from neurode.training.files.atomic_file import append_whole, write_atomically
+from neurode.training.files.atomic_file import RESUME, append_whole, write_atomically
 
 Row = Mapping[str, float]
 
@@ -20,11 +20,11 @@ class MetricsFile:
     def append(self, row: Row) -> None:
         """Append one row; raises DataError on a full disk, and takes the half-written row back."""
         empty = not self.path.exists() or self.path.stat().st_size == 0
-        append_whole(self.path, _lines([row], header=empty))
+        append_whole(self.path, _lines([row], header=empty), remedy=RESUME)
 
     def rewrite(self, rows: Sequence[Row]) -> None:
         """Make the file hold exactly `rows`: on a resume, the rows after the checkpoint go."""
-        write_atomically(self.path, _lines(rows, header=True) if rows else b"")
+        write_atomically(self.path, _lines(rows, header=True) if rows else b"", remedy=RESUME)
 
 
 def _lines(rows: Sequence[Row], *, header: bool) -> bytes:
