@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +17,7 @@ from neurode.core.errors import DataError
 from neurode.tasks.series.config import SeriesConfig
 
 if TYPE_CHECKING:
-    from neurode.data.tables import Table
     from neurode.tasks.series.series_model import SeriesModel
-
-_REACH = 10
-"""How many horizons beyond its last row a series is forecast at most."""
 
 _OUT = f"File to write ({', '.join(FORMATS)}). Standard output, as CSV, when not given."
 
@@ -130,7 +125,6 @@ def forecast(
         streams.say(note)
     if at:
         times = [word.strip() for given in at for word in given.split(",")]
-        table = within_reach(table, times, trained.fitted.choices.horizon, streams)
         coming = trained.forecast(table, times, coverage=coverage)
     else:
         coming = trained.forecast(table, horizon=horizon, steps=steps, coverage=coverage)
@@ -152,9 +146,7 @@ def sample(
     """Make new series like those the model was trained on."""
     place = Destination.check(output)
     trained = load_model(model, streams)
-    made = trained.sample(
-        number, None if at is None else [_since_start(word) for word in split_names(at) or []], seed=seed
-    )
+    made = trained.sample(number, None if at is None else split_names(at) or [], seed=seed)
     place.write(made)
     say_written(place, made, streams)
 
@@ -248,37 +240,6 @@ def data_of(model: Path, data: Path | None) -> Path:
     raise DataError(
         "this folder does not say which table the model was trained on. Name the table after it", file=model
     )
-
-
-def within_reach(table: "Table", times: list[str], horizon: float, streams: Streams) -> "Table":
-    """The series that end at most `_REACH` horizons before the last of `times`; the others are left out, and said.
-
-    A storm of 1975 has nothing to say about 2024, and carrying its path that far would take hours.
-    """
-    last = float(max(table.schema.parse_time(times)))
-    near = tuple(one for one in table.series if last - one.times[-1] <= _REACH * horizon)
-    far = len(table.series) - len(near)
-    reach = f"{_REACH * horizon:g} {table.schema.time_unit}".rstrip()
-    if not near:
-        raise DataError(
-            f"every series ends more than {reach} ({_REACH} horizons) before the last time asked, so a forecast of it "
-            "means nothing. Ask for an earlier time, or train with a longer --horizon",
-            file=table.name,
-        )
-    if far:
-        streams.say(f"Left out: {far:,} of {len(table.series):,} series, which end more than {reach} before that time.")
-    return replace(table, series=near)
-
-
-def _since_start(word: str) -> float | str:
-    """A time since the start: a number, which may be 0, or a length of time such as 6h."""
-    try:
-        time = float(word)
-    except ValueError:
-        return word
-    if not 0 <= time < float("inf"):
-        raise typer.BadParameter(f"{word!r} must be 0 or above: times count from the start.", param_hint="'--at'")
-    return time
 
 
 def check_coverage(coverage: float | None) -> None:

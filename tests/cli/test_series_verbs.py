@@ -48,6 +48,11 @@ def test_wider_coverage_gives_wider_intervals(trained_run):
     assert ((wide["y_hi"] - wide["y_lo"]) > (narrow["y_hi"] - narrow["y_lo"]))[blank].all()
 
 
+beyond_training = pytest.mark.filterwarnings("default:Forecasts reach:UserWarning")
+"""Tests turn warnings into errors; these forecasts go beyond the small run's horizon, and the command says so."""
+
+
+@beyond_training
 def test_forecasting_goes_in_steps_after_each_series_last_row(trained_run):
     done = neurode("series", "forecast", trained_run, table_of(trained_run), "--horizon", "2", "--steps", "4")
     coming, last = csv(done.out), pd.read_csv(table_of(trained_run)).groupby("id")["t"].max()
@@ -57,6 +62,7 @@ def test_forecasting_goes_in_steps_after_each_series_last_row(trained_run):
     assert list(coming.columns) == ["id", "t", "x", "x_lo", "x_hi", "y", "y_lo", "y_hi"]
 
 
+@beyond_training
 def test_forecasting_at_given_times(trained_run):
     done = neurode("series", "forecast", trained_run, table_of(trained_run), "--at", "11", "--at", "12,13")
     assert sorted(csv(done.out)["t"].unique()) == [11, 12, 13]
@@ -66,6 +72,20 @@ def test_a_time_far_beyond_every_series_is_refused_and_not_computed(trained_run)
     done = neurode("series", "forecast", trained_run, table_of(trained_run), "--at", "1e6")
     assert (done.code, done.out) == (3, "")
     assert "every series ends more than" in done.err
+
+
+@beyond_training
+def test_a_forecast_beyond_what_was_calibrated_is_given_and_said_even_when_quiet(trained_run):
+    done = neurode("series", "forecast", trained_run, table_of(trained_run), "--horizon", "9", "--steps", "1", "-q")
+    assert len(csv(done.out)) == 24
+    assert done.err.startswith("Warning: Forecasts reach 9 beyond the last row")
+    assert done.err.count("\n") == 1
+
+
+def test_a_horizon_that_no_training_covers_is_refused_and_not_computed(trained_run):
+    done = neurode("series", "forecast", trained_run, table_of(trained_run), "--horizon", "1e6")
+    assert (done.code, done.out) == (3, "")
+    assert "is more than 10 times" in done.err
 
 
 def test_sampling_makes_as_many_series_as_asked_and_repeats_by_seed(trained_run):

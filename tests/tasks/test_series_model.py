@@ -90,8 +90,41 @@ def test_forecast_gives_equal_steps_after_each_series_last_row(model):
 
 
 def test_forecast_at_absolute_times_asks_every_series_for_them(model):
-    ahead = model.forecast(waves(5, seed=5), times=[30, 25])
+    with pytest.warns(UserWarning, match="beyond the last row, and were trained and calibrated up to 4 hours"):
+        ahead = model.forecast(waves(5, seed=5), times=[30, 25])
     assert ahead.groupby("patient")["hour"].apply(list).tolist() == [[25.0, 30.0]] * 5
+
+
+def test_a_forecast_within_the_trained_horizon_warns_of_nothing_and_one_beyond_says_how_far(model):
+    model.forecast(waves(5, seed=5), horizon=4)  # a warning would be an error
+    with pytest.warns(UserWarning, match=r"reach 9 hours beyond.*up to 4 hours.*unverified"):
+        ahead = model.forecast(waves(5, seed=5), horizon=9, steps=3)
+    assert (ahead["pulse_lo"] < ahead["pulse_hi"]).all()
+
+
+def test_a_horizon_of_more_than_ten_trained_ones_is_refused_with_the_remedy(model):
+    with pytest.raises(DataError, match=r"horizon='41' is more than 10 times the 4 hours.*at most 40 hours, or train"):
+        model.forecast(waves(5, seed=5), horizon="41")
+    with pytest.raises(DataError, match="horizon='0' must be finite and above zero"):
+        model.forecast(waves(5, seed=5), horizon="0")
+
+
+def test_series_far_from_the_asked_times_are_left_out_with_a_warning(model):
+    table = waves(5, seed=5)
+    table.loc[table["patient"] == 3, "hour"] -= 1000
+    table.loc[table["patient"] == 4, "hour"] += 1000
+    with pytest.warns(UserWarning) as said:
+        ahead = model.forecast(table, times=[25])
+    assert sorted(ahead["patient"].unique()) == [0, 1, 2]
+    assert "Left out: 2 of 5 series, each of which ends more than 40 hours (10 horizons) before" in str(said[0].message)
+    assert "or begins more than 40 hours" in str(said[0].message)
+
+
+def test_times_far_from_every_series_are_refused_at_once(model):
+    with pytest.raises(DataError, match="every series ends more than 40 hours .* before the last time asked"):
+        model.forecast(waves(5, seed=5), times=[1e9])
+    with pytest.raises(DataError, match="every series begins more than 40 hours .* after the first time asked"):
+        model.forecast(waves(5, seed=5), times=[-1e9])
 
 
 def test_times_and_horizon_together_are_refused(model):
@@ -106,6 +139,12 @@ def test_sample_makes_series_in_the_tables_columns_and_more_do_not_change_the_fi
     pd.testing.assert_frame_equal(few, many.iloc[: len(few)], rtol=1e-4)
     assert not few.equals(model.sample(3, seed=2))
     assert model.sample(2, times=[0, 5])["hour"].diff().iloc[1] == pytest.approx(5)
+    pd.testing.assert_frame_equal(model.sample(2, times=["0h", "5h"]), model.sample(2, times=["0", "5"]))
+
+
+def test_times_of_made_series_far_beyond_any_real_one_are_refused(model):
+    with pytest.raises(DataError, match="more than 10 times a typical series. Ask for at most"):
+        model.sample(2, times=["0", "1e6"])
 
 
 def test_no_series_to_make_is_refused(model):

@@ -1,5 +1,6 @@
 """Lengths of time as people write them: 24h, 3 days, 1.5 years, or a plain number of the table's own time units."""
 
+import math
 import re
 
 from neurode.core.errors import DataError
@@ -29,11 +30,12 @@ _NAMES = {
 _FORM = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z]*)\s*")
 
 
-def duration(length: float | str, time_unit: str, name: str) -> float:
+def duration(length: float | str, time_unit: str, name: str, *, zero: bool = False) -> float:
     """`length` as a number of the table's `time_unit`; a number without a unit is in those units already.
 
-    `name` is what the message calls it. Raises DataError for text that is no length of time, for zero or less, and
-    for a unit where the table's times are plain numbers (time_unit "").
+    `name` is what the message calls it. zero: whether 0 is allowed, with or without a unit. Raises DataError for text
+    that is no length of time, for a zero that is not allowed, for less, and for a unit where the table's times are
+    plain numbers (time_unit "").
     """
     match = _FORM.fullmatch(str(length))
     unit = match[2].lower() if match else ""
@@ -42,8 +44,10 @@ def duration(length: float | str, time_unit: str, name: str) -> float:
             f"{name}={length!r} is not a length of time. Write a number, or a number and a unit: 24h, 90min, 3d"
         )
     number = float(match[1])
-    if not number > 0:
-        raise DataError(f"{name}={length!r} must be above zero")
+    if zero and number == 0:
+        return 0.0
+    if not 0 < number < math.inf:
+        raise DataError(f"{name}={length!r} must be finite and above zero. Write a length of time: 24h, 90min, 3d")
     if not unit:
         return number
     if time_unit not in _HOURS:

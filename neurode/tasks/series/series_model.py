@@ -1,5 +1,6 @@
 """SeriesModel: a latent ODE on a user's own table. Pandas in, pandas out, in the user's columns, units and times."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -136,14 +137,21 @@ class SeriesModel:
         times: absolute, as the table writes them (or as 2024-09-01T06:00), for all series. horizon: time after each
         series' last row, a number in the table's unit or 24h, 3d, 2 years; steps: how many equal steps up to there.
         Without any of them: the horizon the model was trained for.
+        Warns where times lie beyond that horizon, since intervals were not calibrated there, and where series are left
+        out because they lie more than ten horizons from the times. Raises DataError for a horizon of more than ten
+        trained ones.
         """
-        from neurode.tasks.series.answers.forecasting import asked_times, forecast
+        from neurode.tasks.series.answers.coming import asked_times
+        from neurode.tasks.series.answers.forecasting import forecast
 
-        fitted, table = self._ready(), self._read(source, strict)
-        asked = asked_times(
-            fitted, table.series, times=times, horizon=horizon, steps=steps, parse=table.schema.parse_time
-        )
-        return forecast(fitted, table, table.series, asked, self._coverage(coverage))
+        fitted, table, share = self._ready(), self._read(source, strict), self._coverage(coverage)
+        coming = asked_times(
+            fitted, table.series, times=times, horizon=horizon, steps=steps, parse=table.schema.parse_time,
+            name=table.name,
+        )  # fmt: skip
+        for sentence in coming.warnings:
+            warnings.warn(sentence, UserWarning, stacklevel=2)
+        return forecast(fitted, table, coming, share)
 
     def sample(self, n: int, times: Sequence[float | str] | None = None, *, seed: int = 0) -> "pd.DataFrame":
         """`n` made series; times since their start, a typical series' own when not given (see `answers.sampling`)."""

@@ -5,57 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from neurode.core.errors import DataError
-from neurode.data.series import Series
 from neurode.data.tables import Table
+from neurode.tasks.series.answers.coming import Coming, recent
 from neurode.tasks.series.answers.questions import Answers, Question, ask
-from neurode.tasks.series.durations import duration
 from neurode.tasks.series.fitted import Fitted
 
-_MOST_STEPS = 200
 
-
-def asked_times(
-    fitted: Fitted,
-    series: Sequence[Series],
-    *,
-    times,
-    horizon: float | str | None,
-    steps: int | None,
-    parse,
-) -> list[np.ndarray]:
-    """For each series the times to forecast.
-
-    times: absolute, in the user's form, the same for all series (sorted, each once). Without them `steps` equal steps
-    up to `horizon` after each series' last observation; without a horizon, the one the model was trained for; without
-    steps, the typical spacing of the training series.
-    """
-    if times is not None:
-        if horizon is not None or steps is not None:
-            raise ValueError(
-                "pass either times, which are absolute, or horizon and steps, which count from each last row."
-            )
-        wanted = np.unique(parse(times))
-        if not len(wanted):
-            raise DataError("times holds no time. Give at least one")
-        return [wanted] * len(series)
-    unit = fitted.time_unit
-    length = fitted.choices.horizon if horizon is None else duration(horizon, unit, "horizon")
-    if steps is None:
-        steps = int(np.clip(round(length / fitted.choices.spacing), 1, _MOST_STEPS))
-    if steps < 1:
-        raise ValueError(f"steps={steps} must be at least 1.")
-    ahead = length * np.arange(1, steps + 1) / steps
-    return [one.times[-1] + ahead for one in series]
-
-
-def forecast(
-    fitted: Fitted, table: Table, series: Sequence[Series], times: Sequence[np.ndarray], coverage: float
-) -> pd.DataFrame:
+def forecast(fitted: Fitted, table: Table, coming: Coming, coverage: float) -> pd.DataFrame:
     """One row a series and time: id and time columns, then each feature with <feature>_lo and <feature>_hi.
 
     Long tables: one row a series, time and variable, with value, value_lo, value_hi.
     """
+    series, times = coming.series, coming.times
     features = len(fitted.features)
     questions = []
     for number, (one, own) in enumerate(zip(series, times, strict=True)):
@@ -66,13 +27,6 @@ def forecast(
     start = np.cumsum(lengths) - lengths
     keys = [one.key for one, own in zip(series, times, strict=True) for _ in own]
     return _frame(table, keys, np.concatenate(times) if len(times) else np.zeros(0), start, answers)
-
-
-def recent(one: Series, window: float | None) -> Series:
-    """The last `window` of a long series: models of windows have never seen more."""
-    if window is None or one.span <= window:
-        return one
-    return one.select(one.times >= one.times[-1] - window)
 
 
 def _frame(table: Table, keys: Sequence[tuple], times: np.ndarray, start: np.ndarray, answers: Answers) -> pd.DataFrame:

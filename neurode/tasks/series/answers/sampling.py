@@ -6,8 +6,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from neurode.core.errors import DataError
 from neurode.tasks.series.durations import duration
 from neurode.tasks.series.fitted import Fitted
+
+_REACH = 10
+"""How many times the length of a typical series made ones may be: nothing was learned of what lies further out."""
 
 
 def sample_values(fitted: Fitted, n: int, times: np.ndarray, seed: int) -> np.ndarray:
@@ -22,10 +26,11 @@ def sample_values(fitted: Fitted, n: int, times: np.ndarray, seed: int) -> np.nd
 
 
 def sample(fitted: Fitted, n: int, times: Sequence[float | str] | None, seed: int) -> pd.DataFrame:
-    """`n` made series at `times` since their start: numbers in the table's time unit, or texts such as 24h.
+    """`n` made series at `times` since their start: numbers in the table's time unit, or texts such as 0 and 24h.
 
     The id columns hold 1, 2, ... ("sample 1" where ids are texts); times begin where training series typically begin.
-    ValueError for n below 1 or for negative times.
+    ValueError for n below 1 or for negative times; DataError for texts that are no length of time, and for times beyond
+    ten typical series.
     """
     if n < 1:
         raise ValueError(f"n={n} must be at least 1: the number of series to make.")
@@ -53,10 +58,17 @@ def sample(fitted: Fitted, n: int, times: Sequence[float | str] | None, seed: in
 
 def _since_start(fitted: Fitted, times: Sequence[float | str]) -> np.ndarray:
     lengths = [
-        float(one) if isinstance(one, (int, float)) else duration(one, fitted.time_unit, "times")
+        float(one) if isinstance(one, (int, float)) else duration(one, fitted.time_unit, "times", zero=True)
         for one in (times.tolist() if isinstance(times, np.ndarray) else times)
     ]
     since = np.unique(np.asarray(lengths, dtype=np.float64))
     if not len(since) or not np.isfinite(since).all() or since[0] < 0:
         raise ValueError("times of made series count from their start: give finite numbers of at least 0.")
+    typical = max(float(fitted.sample_times[-1]), fitted.choices.horizon)
+    if since[-1] > _REACH * typical:
+        raise DataError(
+            f"times reach {since[-1]:g} {fitted.time_unit}".rstrip()
+            + f", more than {_REACH} times a typical series. "
+            f"Ask for at most {_REACH * typical:g} {fitted.time_unit}".rstrip()
+        )
     return since
