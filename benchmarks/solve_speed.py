@@ -10,6 +10,7 @@ benchmarks/results/solve_speed_<date>.md.
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -56,9 +57,10 @@ def heading(workload: Workload, threads: int) -> str:
     )
 
 
-def compare(workloads: list[Workload], threads: list[int], rounds: int, repeats: int, only: list[str]) -> list[str]:
-    """Race every workload at every number of threads; returns the markdown lines, printing them as they come."""
-    lines: list[str] = []
+def compare(
+    workloads: list[Workload], threads: list[int], rounds: int, repeats: int, only: list[str]
+) -> Iterator[list[str]]:
+    """Race every workload at every number of threads; yields the markdown lines of each race."""
     with tempfile.TemporaryDirectory() as folder:
         for workload in workloads:
             reference = Path(folder) / f"{workload.name}.pt"
@@ -66,25 +68,17 @@ def compare(workloads: list[Workload], threads: list[int], rounds: int, repeats:
             names = [name for name in entrants(workload) if not only or name in only]
             for count in threads:
                 lanes = race(workload, names, threads=count, rounds=rounds, repeats=repeats, reference=reference)
-                section = [heading(workload, count), *table(lanes), ""]
-                print("\n".join(section), flush=True)
-                lines += section
-    return lines
+                yield [heading(workload, count), *table(lanes), ""]
 
 
-def write_results(lines: list[str], command: str, folder: Path) -> Path:
-    """Write the dated result file and return its path."""
-    now = datetime.now()
-    head = [f"# Speed of a solve, {now:%Y-%m-%d}", "", f"- command: `{command}`", *description()]
+def head_lines(command: str, now: datetime) -> list[str]:
+    """The head of a result file: when, how, on what, and how to read it."""
     note = (
         "- medians of interleaved runs, one process a contender; only ratios are to be trusted on a shared machine. "
         "Evaluations are those of the forward solve; largest error over all outputs and gradient error (relative, "
         "all gradients together) are against torchdiffeq's dopri5 in float64 at rtol 1e-9."
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"solve_speed_{now:%Y-%m-%d_%H%M}.md"
-    path.write_text("\n".join([*head, note, "", *lines]))
-    return path
+    return [f"# Speed of a solve, {now:%Y-%m-%d}", "", f"- command: `{command}`", *description(), note, ""]
 
 
 def main(arguments: list[str] | None = None) -> Path:
@@ -105,9 +99,15 @@ def main(arguments: list[str] | None = None) -> Path:
     workloads = [replace(WORKLOADS[name], gain=options.gain) for name in options.workloads.split(",")]
     threads = [int(count) for count in options.threads.split(",")]
     only = [name for name in options.only.split(",") if name]
-    lines = compare(workloads, threads, options.rounds, options.repeats, only)
     words = sys.argv[1:] if arguments is None else arguments
-    path = write_results(lines, " ".join(["python -m benchmarks.solve_speed", *words]), options.results)
+    now = datetime.now()
+    options.results.mkdir(parents=True, exist_ok=True)
+    path = options.results / f"solve_speed_{now:%Y-%m-%d_%H%M}.md"
+    lines = head_lines(" ".join(["python -m benchmarks.solve_speed", *words]), now)
+    for section in compare(workloads, threads, options.rounds, options.repeats, only):
+        print("\n".join(section), flush=True)
+        lines += section
+        path.write_text("\n".join(lines))  # after every race, so that a run cut short leaves what it measured
     print(f"written: {path}")
     return path
 
