@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHOWN = 6
+SHOWN = 8
 """Panels in one picture; further examples are left out, and the caption says how many."""
 
 STRETCH = 3.0
@@ -114,13 +114,25 @@ def draw_band(axes: "Axes", example: SeriesExample) -> None:
     )
     if example.cut is not None:
         axes.axvline(example.cut - start, color=MUTED, lw=1.0, ls=(0, (4, 2.5)), zorder=1)
-    axes.set_title(clean(example.title, 44))
+    axes.set_title(panel_title(example, 44))
     axes.set_ylabel(clean(example.feature, 20))
     axes.set_xlabel(
         time_label(clean(example.time_unit, 20), clean(example.time_labels[0], 25) if example.time_labels else "")
     )
     axes.set_xlim(first - start - 0.02 * (last - first), last - start + 0.02 * (last - first))
     axes.set_ylim(*_view(example, first))
+
+
+def panel_title(example: SeriesExample, limit: int) -> str:
+    """The series' name, and in brackets why it is shown."""
+    why = f" ({clean(example.why, 20)})" if example.why else ""
+    return clean(example.title, limit - len(why)) + why
+
+
+def chosen_words(whys: Sequence[str]) -> str:
+    """How the series of a picture were chosen, as one sentence; "" where nothing is known of it."""
+    named = [clean(why, 20) for why in dict.fromkeys(whys) if why]
+    return f"Series are chosen for a spread, not for their looks: {', '.join(named)}." if named else ""
 
 
 def _legend(figure: "Figure", shown: Sequence[SeriesExample]) -> None:
@@ -182,6 +194,8 @@ def _caption(examples: Sequence[SeriesExample]) -> str:
         "Dots: observations the model was given. Open circles: observations it was not given. Line: prediction. "
         f"Band: where it expects {percent(shown[0].coverage)} of the truths."
     ]
+    if chosen := chosen_words([example.why for example in shown]):
+        said.append(chosen)
     if total:
         said.append(
             f"Here {inside} of {plural(total, 'hidden observation')} lie in the band ({percent(inside / total)})."

@@ -14,7 +14,7 @@ from neurode.report.learning_curves import learning_page
 from neurode.report.page import Page, Report, write_report
 from neurode.report.samples import samples_page
 from neurode.report.style import amount, clean, plural
-from neurode.report.tracks import track_picture
+from neurode.report.tracks import track_picture, without_positions
 from neurode.tasks.series.results import FORECAST, HELD_OUT, SeriesReportData
 
 
@@ -61,9 +61,13 @@ def write_series_report(data: SeriesReportData, path: str | Path, *, story: Sequ
 
 def _forecasts(data: SeriesReportData) -> Page:
     """The forecasts; those of positions as tracks first."""
-    examples = data.examples_of(FORECAST)
-    page, tracks = forecast_page(examples, data.evaluation.skipped.get(FORECAST, "")), track_picture(examples)
-    return page if tracks is None else Page(page.title, (page.items[0], tracks, *page.items[1:]))
+    examples, skipped = data.examples_of(FORECAST), data.evaluation.skipped.get(FORECAST, "")
+    tracks = track_picture(examples)
+    if tracks is None:
+        return forecast_page(examples, skipped)
+    # What the map shows need not be drawn against time once more, where there is something else to draw.
+    page = forecast_page(without_positions(examples) or examples, skipped)
+    return Page(page.title, (page.items[0], tracks, *page.items[1:]))
 
 
 def _lead(verdicts: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurode.report.bands import STRETCH
+from neurode.report.bands import STRETCH, chosen_words, panel_title
 from neurode.report.picture import Picture
 from neurode.report.style import (
     AXIS,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHOWN = 3
+SHOWN = 4
 """Tracks in one picture."""
 
 
@@ -48,13 +48,20 @@ def find_tracks(examples: Sequence[SeriesExample]) -> tuple[Track, ...]:
     if places is None:
         return ()
     names = tuple(dict.fromkeys(example.feature for example in forecasts))
-    by_name = {(example.key, example.feature): example for example in forecasts}
+    by_name = {(example.key, example.why, example.feature): example for example in forecasts}
     tracks = []
-    for key in dict.fromkeys(example.key for example in forecasts):
-        pair = [by_name.get((key, names[place])) for place in places]
+    for key, why in dict.fromkeys((example.key, example.why) for example in forecasts):
+        pair = [by_name.get((key, why, names[place])) for place in places]
         if pair[0] is not None and pair[1] is not None and np.array_equal(pair[0].times, pair[1].times):
             tracks.append(Track(pair[0], pair[1]))
     return tuple(track for track in tracks if np.isfinite(track.latitude.mean + track.longitude.mean).any())
+
+
+def without_positions(examples: Sequence[SeriesExample]) -> tuple[SeriesExample, ...]:
+    """The examples of features other than the latitude and the longitude."""
+    names = tuple(dict.fromkeys(example.feature for example in examples))
+    places = {names[place] for place in find_position(names) or ()}
+    return tuple(example for example in examples if example.feature not in places)
 
 
 def track_picture(examples: Sequence[SeriesExample]) -> Picture | None:
@@ -66,13 +73,15 @@ def track_picture(examples: Sequence[SeriesExample]) -> Picture | None:
 
 
 def draw_tracks(tracks: Sequence[Track]) -> "Figure":
-    """Up to three tracks on the map, east to the right and north up; ValueError if there is none."""
+    """Up to four tracks on the map, east to the right and north up; ValueError if there is none."""
     shown = tracks[:SHOWN]
     if not shown:
         raise ValueError("no forecast of a latitude and a longitude was given; there is nothing to draw")
     with drawing():
-        figure = new_figure(3.5, 9.2 if len(shown) > 1 else 4.6)
-        for axes, track in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        columns = len(shown) if len(shown) < 4 else 2
+        rows = len(shown) // columns
+        figure = new_figure(3.3 * rows + 0.2, 9.2 if columns > 1 else 4.6)
+        for axes, track in zip(figure.subplots(rows, columns, squeeze=False).flat, shown, strict=True):
             _draw_track(axes, track)
         legend_above(figure, figure.axes[0])
     return figure
@@ -89,7 +98,7 @@ def _draw_track(axes: "Axes", track: Track) -> None:
     axes.plot(seen[:, 0], seen[:, 1], "o-", color=INK, lw=0.8, ms=3, mew=0, label="given to the model")
     axes.plot(east.mean[ahead], north.mean[ahead], color=BLUE, lw=2.0, label="forecast")
     axes.plot(hidden[:, 0], hidden[:, 1], "o--", color=VERMILION, lw=0.8, ms=4.5, mfc=PAPER, label="what followed")
-    axes.set_title(clean(north.title, 30))
+    axes.set_title(panel_title(north, 32))
     axes.set_xlabel(f"{clean(east.feature, 20)}, degrees")
     axes.set_ylabel(f"{clean(north.feature, 20)}, degrees")
     axes.margins(0.06)
@@ -149,8 +158,9 @@ def _caption(tracks: Sequence[Track]) -> str:
     unit = clean(tracks[0].latitude.time_unit, 20)
     level = percent(tracks[0].latitude.coverage)
     said = (
-        f"The same forecasts as {plural(len(tracks), 'track')}: dark, where each was until the cut; blue, the forecast "
+        f"Forecasts as {plural(len(tracks), 'track')}: dark, where each was until the cut; blue, the forecast "
         f"of the next {amount(ahead)} {unit}; red, where it went. The boxes span the {level} intervals of both "
-        "coordinates, each for itself, at the times of the red circles."
+        "coordinates, each for itself, at the times of the red circles. "
+        f"{chosen_words([track.latitude.why for track in tracks])}"
     )
     return " ".join(said.split())

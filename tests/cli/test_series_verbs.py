@@ -78,7 +78,7 @@ def test_a_time_far_beyond_every_series_is_refused_and_not_computed(trained_run)
 def test_a_forecast_beyond_what_was_calibrated_is_given_and_said_even_when_quiet(trained_run):
     done = neurode("series", "forecast", trained_run, table_of(trained_run), "--horizon", "9", "--steps", "1", "-q")
     assert len(csv(done.out)) == 24
-    assert done.err.startswith("Warning: Forecasts reach 9 beyond the last row")
+    assert done.err.startswith("Warning: Forecasts reach 9 beyond a series' last row")
     assert done.err.count("\n") == 1
 
 

@@ -97,7 +97,37 @@ def test_a_band_that_dwarfs_the_line_is_cut_rather_than_the_line_flattened():
 
 def test_more_examples_than_fit_are_counted():
     examples = [made_example(HELD_OUT, (i,), "lat", i) for i in range(9)]
-    assert "3 further examples not shown." in captions(filled_page(examples))[0]
+    assert "1 further example not shown." in captions(filled_page(examples))[0]
+
+
+def test_panels_and_captions_say_why_a_series_is_shown():
+    whys = ("typical length", "long", "worst predicted", "")
+    examples = [replace(made_example(FORECAST, (f"s{i}",), "wind", i), why=why) for i, why in enumerate(whys)]
+    titles = [axes.get_title(loc="left") for axes in draw_bands(examples).axes]
+    assert titles == ["s0 (typical length)", "s1 (long)", "s2 (worst predicted)", "s3"]
+    assert "not for their looks: typical length, long, worst predicted." in captions(forecast_page(examples))[0]
+    assert "not for their looks" not in captions(forecast_page(examples[3:]))[0]
+
+
+def test_a_long_name_is_cut_and_the_reason_stays():
+    example = replace(made_example(FORECAST, ("x" * 90,), "wind", 1), why="worst predicted")
+    title = draw_bands([example]).axes[0].get_title(loc="left")
+    assert len(title) <= 44
+    assert title.endswith("(worst predicted)")
+
+
+def test_what_the_map_shows_is_not_drawn_against_time_once_more():
+    examples = tuple(
+        replace(made_example(FORECAST, ("Isaac", i), name, i), why=why)
+        for i, why in enumerate(("typical length", "long", "short", "worst predicted"))
+        for name in ("lat", "long", "wind")
+    )
+    report = series_report(replace(made_report_data(), examples=examples))
+    page = next(page for page in report.pages if page.title == "Forecast series")
+    tracks, bands = (item for item in page.items if isinstance(item, Picture))
+    assert len([axes for axes in tracks.figure.axes if axes.get_visible()]) == 4
+    assert {axes.get_ylabel() for axes in bands.figure.axes} == {"wind"}
+    assert "worst predicted" in tracks.caption
 
 
 def test_the_small_table_sets_the_best_in_bold_even_where_a_baseline_is_best():

@@ -90,14 +90,14 @@ def test_forecast_gives_equal_steps_after_each_series_last_row(model):
 
 
 def test_forecast_at_absolute_times_asks_every_series_for_them(model):
-    with pytest.warns(UserWarning, match="beyond the last row, and were trained and calibrated up to 4 hours"):
+    with pytest.warns(UserWarning, match="beyond a series' last row, and were trained and calibrated up to 4 hours"):
         ahead = model.forecast(waves(5, seed=5), times=[30, 25])
     assert ahead.groupby("patient")["hour"].apply(list).tolist() == [[25.0, 30.0]] * 5
 
 
 def test_a_forecast_within_the_trained_horizon_warns_of_nothing_and_one_beyond_says_how_far(model):
     model.forecast(waves(5, seed=5), horizon=4)  # a warning would be an error
-    with pytest.warns(UserWarning, match=r"reach 9 hours beyond.*up to 4 hours.*unverified"):
+    with pytest.warns(UserWarning, match=r"reach 9 hours beyond a series' last row.*up to 4 hours.*unverified"):
         ahead = model.forecast(waves(5, seed=5), horizon=9, steps=3)
     assert (ahead["pulse_lo"] < ahead["pulse_hi"]).all()
 
@@ -109,11 +109,12 @@ def test_a_horizon_of_more_than_ten_trained_ones_is_refused_with_the_remedy(mode
         model.forecast(waves(5, seed=5), horizon="0")
 
 
+@pytest.mark.filterwarnings("ignore:Forecasts reach:UserWarning")
 def test_series_far_from_the_asked_times_are_left_out_with_a_warning(model):
     table = waves(5, seed=5)
     table.loc[table["patient"] == 3, "hour"] -= 1000
     table.loc[table["patient"] == 4, "hour"] += 1000
-    with pytest.warns(UserWarning) as said:
+    with pytest.warns(UserWarning, match="Left out") as said:
         ahead = model.forecast(table, times=[25])
     assert sorted(ahead["patient"].unique()) == [0, 1, 2]
     assert "Left out: 2 of 5 series, each of which ends more than 40 hours (10 horizons) before" in str(said[0].message)

@@ -55,7 +55,7 @@ def gather(fitted: Fitted, table: Table, evaluation: Evaluation, *, seed: int = 
     """The report's data. Heavy work (the evaluation) is handed in; this takes a few seconds."""
     pieces = test_pieces(fitted, table)
     shown = [example for problem in problems(pieces, fitted.config, fitted.choices) if len(problem.asked)
-             for example in examples(fitted, problem, evaluation.coverage)]  # fmt: skip
+             for example in examples(fitted, problem, evaluation)]  # fmt: skip
     return SeriesReportData(
         title=table.name,
         data=summarise(fitted, table),

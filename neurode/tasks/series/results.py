@@ -203,7 +203,8 @@ class SeriesExample:
 
     times, mean, lo, hi: (n,) a dense grid. observed_times, observed: what the model was given. hidden_times, hidden:
     the truth it was not given. cut: the forecast begins here; None for HELD_OUT. coverage: level of the band.
-    time_labels: the two ends of `times` as the user writes times, () for plain numbers.
+    time_labels: the two ends of `times` as 2023-08-19 18:00 or 2023-08-19, () for plain numbers. why: why this series
+    is shown, such as "short" or "worst predicted"; "" where there is no reason.
     """
 
     task: str
@@ -221,6 +222,7 @@ class SeriesExample:
     cut: float | None
     coverage: float
     time_labels: tuple[str, ...] = ()
+    why: str = ""
 
     @property
     def title(self) -> str:

@@ -127,8 +127,8 @@ def _with_warnings(
     furthest = max((float(own[-1] - one.times[-1]) for one, own in zip(series, times, strict=True)), default=0.0)
     if furthest > trained * _ROUNDING:
         said += (
-            f"Forecasts reach {_said(fitted, furthest)} beyond the last row, and were trained and calibrated up to "
-            f"{_said(fitted, trained)}: further out the intervals keep the calibration of the longest distances that "
+            f"Forecasts reach {_said(fitted, furthest)} beyond a series' last row, and were trained and calibrated up "
+            f"to {_said(fitted, trained)}: further out the intervals keep the calibration of the longest distances that "
             "were checked, and whether they hold is unverified.",
         )
     return Coming(tuple(series), tuple(times), said)

@@ -10,30 +10,28 @@ from neurode.data.series import Series
 from neurode.tasks.series.answers.questions import Question, ask
 from neurode.tasks.series.answers.sampling import sample_values
 from neurode.tasks.series.fitted import Fitted
-from neurode.tasks.series.results import FORECAST, SampleExamples, SeriesExample
+from neurode.tasks.series.pages.moments import moments
+from neurode.tasks.series.pages.spread import choose_entries, choose_features
+from neurode.tasks.series.results import FORECAST, Evaluation, SampleExamples, SeriesExample
 from neurode.tasks.series.scoring.problem import Problem
 
 _GRID = 120
 _MADE = 24
 
 
-def examples(
-    fitted: Fitted, problem: Problem, coverage: float, *, series: int = 3, features: int = 3
-) -> list[SeriesExample]:
-    """Bands of the `series` longest-observed entries with different owners, for the `features` best observed
-    features.
-    """
-    entries = _telling_entries(problem, series)
-    chosen = _telling_features(problem, entries, features)
+def examples(fitted: Fitted, problem: Problem, evaluation: Evaluation) -> list[SeriesExample]:
+    """Bands of a few entries for a few features, chosen as `pages.spread` says: a spread, with the worst among them."""
+    chosen = choose_features(fitted, problem, evaluation)
+    entries = choose_entries(fitted, problem, chosen)
     questions = []
-    for place, entry in enumerate(entries):
+    for place, (entry, _) in enumerate(entries):
         times = _grid(problem.contexts[entry], problem.targets[entry])
         wanted = np.zeros((len(times), problem.num_features), dtype=bool)
         wanted[:, chosen] = True
         questions.append(Question(place, problem.contexts[entry], times, wanted, np.arange(len(times))))
-    answers = ask(fitted, questions, coverage)
+    answers = ask(fitted, questions, evaluation.coverage)
     found = []
-    for place, entry in enumerate(entries):
+    for place, (entry, why) in enumerate(entries):
         context, target, times = problem.contexts[entry], problem.targets[entry], questions[place].times
         cut = float(context.times[-1]) if problem.task == FORECAST else None
         for f in chosen:
@@ -54,8 +52,9 @@ def examples(
                     hidden_times=target.times[hidden] - context.times[0],
                     hidden=target.values[hidden, f],
                     cut=None if cut is None else cut - float(context.times[0]),
-                    coverage=coverage,
-                    time_labels=_labels(fitted, times),
+                    coverage=evaluation.coverage,
+                    time_labels=moments(fitted.schema.when, times[[0, -1]]),
+                    why=why,
                 )
             )
     return found
@@ -79,44 +78,8 @@ def made_series(fitted: Fitted, test: Sequence[Series], seed: int) -> SampleExam
     )
 
 
-def _telling_entries(problem: Problem, count: int) -> list[int]:
-    """Entries of different series that both show and ask much."""
-    weight = [
-        np.sqrt(context.num_observations * target.num_observations)
-        for context, target in zip(problem.contexts, problem.targets, strict=True)
-    ]
-    chosen: list[int] = []
-    owners: set[int] = set()
-    for entry in np.argsort(weight, kind="stable")[::-1]:
-        if int(problem.owner[entry]) not in owners:
-            owners.add(int(problem.owner[entry]))
-            chosen.append(int(entry))
-        if len(chosen) == count:
-            break
-    return chosen
-
-
-def _telling_features(problem: Problem, entries: Sequence[int], count: int) -> np.ndarray:
-    """The features most often asked in these entries that take more than a few values, in the order of the table."""
-    asked = np.zeros(problem.num_features)
-    for entry in entries:
-        values = np.concatenate([problem.targets[entry].values, problem.contexts[entry].values])
-        for f in range(problem.num_features):
-            column = values[:, f][~np.isnan(values[:, f])]
-            asked[f] += len(column) + (1000 if len(np.unique(column)) > 4 else 0)
-    return np.sort(np.argsort(-asked, kind="stable")[:count])
-
-
 def _grid(context: Series, target: Series) -> np.ndarray:
     """Dense times over context and target, with the rows of both among them, so that bands touch the points."""
     first = min(context.times[0], target.times[0])
     last = max(context.times[-1], target.times[-1])
     return np.unique(np.concatenate([np.linspace(first, last, _GRID), context.times, target.times]))
-
-
-def _labels(fitted: Fitted, times: np.ndarray) -> tuple[str, ...]:
-    """First and last time as the user writes them; () for plain numbers."""
-    if not fitted.schema.when.is_calendar:
-        return ()
-    written = fitted.schema.write_time(times[[0, -1]])
-    return tuple(" ".join(str(column[row]) for column in written.values()) for row in (0, 1))
