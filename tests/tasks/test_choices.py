@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from neurode.core.errors import DataError
+from neurode.data.sample_data import SAMPLES, sample
 from neurode.data.series import Series
 from neurode.tasks.series.answers.questions import question
 from neurode.tasks.series.choices import choose, choose_window, nice_length, typical_spacing
@@ -75,9 +76,8 @@ def test_presets_read_their_tables(name):
     from neurode.data.tables import read_table
     from neurode.tasks.series.presets import PRESETS
 
-    files = {"pbcseq": "pbcseq.csv", "storms": "storms.csv.gz", "co2": "co2.csv"}
     preset = PRESETS[name]()
-    table = read_table(shared_data(files[name]), **preset.reading)
+    table = read_table(sample(name) if name in SAMPLES else shared_data(f"{name}.csv"), **preset.reading)
     assert table.num_observations > 1000
     assert not {"futime", "status", "rownames"} & set(table.schema.features)
     assert preset.config().horizon is not None
