@@ -42,7 +42,7 @@ def is_broken_for_a_model(broken: BrokenTable) -> bool:
     return not (broken.name.startswith("unknown ") or broken.name in ("only text", "too few series"))
 
 
-@pytest.mark.parametrize("broken", filter(is_broken_for_a_model, BROKEN), ids=lambda broken: broken.name)
+@pytest.mark.parametrize("broken", list(filter(is_broken_for_a_model, BROKEN)), ids=lambda broken: broken.name)
 @pytest.mark.parametrize("name", ["impute", "forecast"])
 def test_a_broken_table_is_refused_by_a_trained_model_and_nothing_is_written(tmp_path, trained_run, broken, name):
     table = broken.write(tmp_path)
