@@ -107,7 +107,7 @@ def draw(results: dict[str, list[Lane]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
     for name, lanes in results.items():
@@ -117,6 +117,8 @@ def draw(results: dict[str, list[Lane]], path: Path) -> None:
     span = np.array([first[0].observations, first[-1].observations])
     axes.loglog(span, first[0].median * span / span[0], "k:", label="slope 1")
     axes.set(xlabel="observations", ylabel="seconds of an epoch")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(ticker.NullFormatter())
     axes.legend()
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
