@@ -48,7 +48,7 @@ class NeuralODEDecoder(nn.Module):
         latent_dim: int,
         *,
         field_layers: int = 2,
-        activation: str = "tanh",
+        activation: str = "elu",
         bound: float | None = 20.0,
         periods: Sequence[float] = (),
         method: str = "rk4",

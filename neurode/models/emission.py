@@ -47,7 +47,7 @@ class Emission(nn.Module):
         latent_dim: int,
         *,
         hidden: int = 64,
-        activation: str = "tanh",
+        activation: str = "elu",
         waves: int = 0,
         kinds: int = 1,
         anchored: bool = True,

@@ -7,6 +7,8 @@ from typing import Any
 from neurode.models.hiding import TaskMixture
 
 
+# Measured defaults: beta 0.01 to 0.03 forecasts storms better than 0.1; elu continues spirals beyond the observed part
+# where tanh saturates, and is not worse on storms and PhysioNet.
 @dataclass(frozen=True)
 class ODEVAEConfig:
     """Every setting of `ODEVAE`.
@@ -37,13 +39,13 @@ class ODEVAEConfig:
     neighbours: int = 2
     outlier_share: float = 0.02
     continuity: float = 0.0
-    beta: float = 0.1
+    beta: float = 0.03
     beta_warmup: int = 10
     free_bits: float = 0.0
     calendar_periods: tuple[float, ...] | list[float] = ()
     num_components: int = 8
     field_layers: int = 2
-    activation: str = "tanh"
+    activation: str = "elu"
     bound: float | None = 20.0
     method: str = "rk4"
     step_size: float | None = 0.1
