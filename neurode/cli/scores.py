@@ -10,24 +10,32 @@ from neurode.tasks.series.results import AVERAGE, METHODS, POSITION, Evaluation
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_COLUMNS = ("method", "RMSE", "MAE", "CRPS", "coverage")
-
 
 def say_scores(streams: Streams, evaluation: Evaluation) -> None:
     """The averages over all features, and the distance where there is a position, of every method; then verdicts."""
+    columns = ("method", "RMSE", "MAE", "CRPS", "coverage", *(("km",) if evaluation.has_position else ()))
     for task in evaluation.tasks:
-        columns = (*_COLUMNS, "km") if evaluation.has_position else _COLUMNS
         rows = [_row(evaluation, task, method) for method in METHODS if _has(evaluation, task, method)]
         reach = f", up to {evaluation.horizon:g} {evaluation.time_unit}".rstrip() if task == "forecast" else ""
-        title = (
-            f"{task[0].upper()}{task[1:]}{reach} ({evaluation.num_series} test series; standardised, lower is better)"
-        )
-        streams.table(title, columns, [row[: len(columns)] for row in rows])
+        streams.table(f"{task[0].upper()}{task[1:]}{reach}: {evaluation.num_series} test series", columns, rows)
+        streams.say("")
+    if evaluation.tasks:
+        streams.say(_legend(evaluation))
         streams.say("")
     for task, reason in evaluation.skipped.items():
         streams.say(f"Not scored, {task}: {reason}")
     for sentence in evaluation.verdicts:
         streams.say(sentence)
+
+
+def _legend(evaluation: Evaluation) -> str:
+    """What the columns mean, for who meets them the first time."""
+    distance = " km: root mean square distance." if evaluation.has_position else ""
+    return (
+        "RMSE, MAE and CRPS, the error of the whole predicted distribution, are averages over the features, in "
+        f"standard deviations of each: lower is better. coverage: share of the truths inside the {evaluation.coverage:.0%} "
+        f"intervals, best near {evaluation.coverage:.0%}.{distance}"
+    )
 
 
 def scores_frame(evaluation: Evaluation) -> "DataFrame":

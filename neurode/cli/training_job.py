@@ -103,9 +103,9 @@ def train(job: TrainingJob, output: Path, streams: Streams, *, resume: bool) -> 
         raise KeyboardInterrupt(interruption(output)) from None
     if process_rank() > 0:
         return
-    streams.say("Scoring on the test series.")
     evaluation = model.evaluate()
     model.save(output / "model")  # again: the card now holds the scores
+    streams.say(model.notes[-1])
     say_scores(streams, evaluation)
     streams.say(f"Written: {output / 'model'}")
     streams.say(f"Next: neurode series report {output}")

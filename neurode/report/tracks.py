@@ -80,7 +80,8 @@ def draw_tracks(tracks: Sequence[Track]) -> "Figure":
     with drawing():
         columns = len(shown) if len(shown) < 4 else 2
         rows = len(shown) // columns
-        figure = new_figure(3.3 * rows + 0.2, 9.2 if columns > 1 else 4.6)
+        width = 6.8 if rows > 1 else 9.2 if columns > 1 else 4.6
+        figure = new_figure(3.3 * rows + 0.2, width)
         for axes, track in zip(figure.subplots(rows, columns, squeeze=False).flat, shown, strict=True):
             _draw_track(axes, track)
         legend_above(figure, figure.axes[0])

@@ -15,16 +15,5 @@ def test_a_length_is_a_number_of_the_tables_unit(length, hours):
 @pytest.mark.parametrize("unit", ["hours", ""])
 def test_zero_is_a_length_where_it_makes_sense_and_refused_elsewhere(nothing, unit):
     assert duration(nothing, unit, "times", zero=True) == 0.0
-    with pytest.raises(DataError, match=r"horizon=.* must be finite and above zero. Write a length of time: 24h"):
+    with pytest.raises(DataError, match=r"horizon=.* must be above zero, and finite. Write a length of time: 24h"):
         duration(nothing, unit, "horizon")
-
-
-@pytest.mark.parametrize("text", ["soon", "-3h", "3 parsecs", "", "inf", "nan"])
-def test_what_is_no_length_of_time_is_refused(text):
-    with pytest.raises(DataError, match="is not a length of time. Write a number, or a number and a unit"):
-        duration(text, "hours", "horizon", zero=True)
-
-
-def test_a_unit_where_times_are_plain_numbers_is_refused():
-    with pytest.raises(DataError, match="has a unit, but this table's times are plain numbers"):
-        duration("3h", "", "horizon")

@@ -136,7 +136,7 @@ def test_a_baseline_that_wins_is_named_with_both_figures():
 
 def test_a_lead_is_told_beside_the_best_baseline():
     said = verdicts(rows(0.3, 0.4), 0.9, {FORECAST: "nothing to score"})
-    lead = "neurode is ahead of all three baselines in CRPS: 0.3 against 0.4 of the straight line, 25% less."
+    lead = "neurode is ahead of all three baselines in CRPS: 0.3 against 0.4 of linear, 25% less."
     assert f"Held-out points: {lead}" in said
 
 

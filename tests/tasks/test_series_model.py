@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,7 @@ def test_a_forecast_within_the_trained_horizon_warns_of_nothing_and_one_beyond_s
 def test_a_horizon_of_more_than_ten_trained_ones_is_refused_with_the_remedy(model):
     with pytest.raises(DataError, match=r"horizon='41' is more than 10 times the 4 hours.*at most 40 hours, or train"):
         model.forecast(waves(5, seed=5), horizon="41")
-    with pytest.raises(DataError, match="horizon='0' must be finite and above zero"):
+    with pytest.raises(DataError, match="horizon='0' must be above zero"):
         model.forecast(waves(5, seed=5), horizon="0")
 
 
@@ -177,8 +178,24 @@ def test_evaluating_twice_gives_the_same_scores(model):
     assert model.evaluate().rows == model.evaluate().rows
 
 
-def test_a_new_table_is_scored_whole(model):
+def test_a_new_table_is_scored_whole_and_of_the_old_one_the_test_series_as_is_said(model):
     assert model.evaluate(waves(20, seed=9)).num_series == 20
+    assert model.notes[-1] == "Scored: all 20 series of this table; the model has used none of them."
+    test = model.fitted.split["test"]
+    assert model.evaluate(waves(80)).num_series == test
+    assert model.notes[-1].startswith(f"Scored: {test} of 80 series; the others were used to train")
+
+
+def test_series_of_both_a_new_and_the_old_table_are_told_apart(model):
+    new = waves(20, seed=9)
+    new["patient"] += 1000
+    both = model.evaluate(pd.concat([waves(80), new], ignore_index=True))
+    assert both.num_series == 20 + model.fitted.split["test"]
+
+
+def test_few_test_series_come_with_a_word_of_caution(model):
+    assert "Only 9 test series" in model.evaluate(waves(9, seed=9)).verdicts[-1]
+    assert "test series:" not in model.evaluate(waves(20, seed=9)).verdicts[-1]
 
 
 def test_a_reopened_model_answers_exactly_as_before(model, tmp_path):
@@ -313,6 +330,7 @@ def test_one_dated_series_is_cut_into_windows_filled_and_forecast_in_its_own_dat
     ahead = model.forecast(horizon="3 days", steps=3)
     assert ahead["date"].tolist() == [20211201, 20211202, 20211203]
     assert model.evaluate().row(FORECAST, "neurode").count > 0
+    assert re.match("Scored: the series from 2021-0[5-9]-[0-9][0-9] on, in windows", model.notes[-1])
 
 
 def test_report_data_holds_every_page(model):

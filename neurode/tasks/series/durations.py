@@ -47,7 +47,7 @@ def duration(length: float | str, time_unit: str, name: str, *, zero: bool = Fal
     if zero and number == 0:
         return 0.0
     if not 0 < number < math.inf:
-        raise DataError(f"{name}={length!r} must be finite and above zero. Write a length of time: 24h, 90min, 3d")
+        raise DataError(f"{name}={length!r} must be above zero, and finite. Write a length of time: 24h, 90min, 3d")
     if not unit:
         return number
     if time_unit not in _HOURS:

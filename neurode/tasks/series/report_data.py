@@ -13,6 +13,7 @@ from neurode.tasks.series.fitted import Fitted
 from neurode.tasks.series.fitting import problems
 from neurode.tasks.series.pages.examples import examples, made_series
 from neurode.tasks.series.pages.latent import latent_map
+from neurode.tasks.series.pages.moments import moments
 from neurode.tasks.series.pages.summary import summarise
 from neurode.tasks.series.pieces import cut, observed_rows
 from neurode.tasks.series.results import Cost, Evaluation, SeriesReportData
@@ -49,6 +50,22 @@ def test_pieces(fitted: Fitted, table: Table) -> list[Series]:
             file=table.name,
         )
     return cut(fresh, fitted.choices.window)
+
+
+def scored_words(fitted: Fitted, table: Table) -> str:
+    """Which part of `table` is scored, and why that part, as one sentence."""
+    series = observed_rows(table.series)
+    fresh = fitted.used.unused(series)
+    if len(series) == 1 and fresh and fresh[0] is not series[0]:
+        since = moments(fitted.schema.when, fresh[0].times[:1]) or (f"{fresh[0].times[0]:g}",)
+        return (
+            f"Scored: the series from {since[0]} on, in windows; what lies before was used to train, stop or calibrate."
+        )
+    if len(fresh) == len(series):
+        return f"Scored: all {len(series):,} series of this table; the model has used none of them."
+    return (
+        f"Scored: {len(fresh):,} of {len(series):,} series; the others were used to train, stop or calibrate the model."
+    )
 
 
 def gather(fitted: Fitted, table: Table, evaluation: Evaluation, *, seed: int = 0) -> SeriesReportData:

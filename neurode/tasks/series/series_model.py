@@ -31,7 +31,7 @@ class SeriesModel:
 
     SeriesModel(**settings) takes the fields of `SeriesConfig`; whatever is left open is chosen from the data.
     fit(source) trains; impute, forecast, sample, encode and evaluate use the model; save and load keep it. Attributes
-    after fit or load: `notes` (sentences: what was guessed when the last table was read, and what was chosen),
+    after fit or load: `notes` (sentences: what was guessed when the last table was read, what was chosen or scored),
     `evaluation` (of the last `evaluate`, or None).
     Raises DataError for wrong settings, tables and folders, TrainingError where training cannot go on.
     """
@@ -176,11 +176,13 @@ class SeriesModel:
         """Scores beside the three baselines on series that the model has not used.
 
         source: None is the table given to `fit`, of which the test series count. Of another table those series count
-        that are not among the ones the model was trained, stopped or calibrated on.
+        that are not among the ones the model was trained, stopped or calibrated on; the last of `notes` says which.
         """
-        from neurode.tasks.series.report_data import evaluate_table
+        from neurode.tasks.series.report_data import evaluate_table, scored_words
 
-        self.evaluation = evaluate_table(self._ready(), self._read(source, strict), self._coverage(coverage))
+        fitted, table = self._ready(), self._read(source, strict)
+        self.evaluation = evaluate_table(fitted, table, self._coverage(coverage))
+        self.notes = (*table.notes, scored_words(fitted, table))
         return self.evaluation
 
     def report_data(

@@ -128,8 +128,8 @@ def _with_warnings(
     if furthest > trained * _ROUNDING:
         said += (
             f"Forecasts reach {_said(fitted, furthest)} beyond a series' last row, and were trained and calibrated up "
-            f"to {_said(fitted, trained)}: further out the intervals keep the calibration of the longest distances that "
-            "were checked, and whether they hold is unverified.",
+            f"to {_said(fitted, trained)}: further out the intervals keep the calibration of the longest distances "
+            "that were checked, and whether they hold is unverified.",
         )
     return Coming(tuple(series), tuple(times), said)
 

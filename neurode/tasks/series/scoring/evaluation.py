@@ -32,7 +32,7 @@ from neurode.tasks.series.scoring.metrics import (
     normal_quantile,
 )
 from neurode.tasks.series.scoring.problem import Problem
-from neurode.tasks.series.scoring.verdicts import verdicts
+from neurode.tasks.series.scoring.verdicts import few_series, verdicts
 
 CRPS_LEVELS = middle_levels(50)
 NOMINAL = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
@@ -85,7 +85,7 @@ def evaluate(
         rows=tuple(rows),
         by_horizon=tuple(by_horizon),
         coverage_curves=tuple(curves),
-        verdicts=verdicts(rows, coverage, skipped),
+        verdicts=verdicts(rows, coverage, skipped) + (few_series(num_series) if rows else ()),
         seconds=time.perf_counter() - begun,
         skipped=skipped,
     )

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from neurode.tasks.series.results import AVERAGE, NEURODE, POSITION, TASKS, ScoreRow
 from neurode.tasks.series.scoring.baselines import BASELINES
 
+_FEW = 20
+"""Figures of fewer series than this depend much on which ones they are."""
+
 _MEASURES = (("rmse", "RMSE"), ("crps", "CRPS"))
 
 
@@ -42,12 +45,15 @@ def _against_baselines(found, task: str, field: str, name: str, feature: str = A
     best = min(others, key=lambda method: others[method])
     return (
         f"{_title(task)}: neurode is ahead of all three baselines in {name}: {_number(own)}{unit} against "
-        f"{_number(others[best])}{unit} of {_article(best)}, {1 - own / others[best]:.0%} less."
+        f"{_number(others[best])}{unit} of {best}, {1 - own / others[best]:.0%} less."
     )
 
 
-def _article(method: str) -> str:
-    return {"last value": "the last value", "linear": "the straight line", "mean": "the mean"}[method]
+def few_series(num_series: int) -> tuple[str, ...]:
+    """A sentence of caution where so few series were scored that others would give other figures."""
+    if num_series >= _FEW:
+        return ()
+    return (f"Only {num_series} test series: with others the figures may be quite different, so take them as a hint.",)
 
 
 def _single_features(found, task: str) -> list[str]:
