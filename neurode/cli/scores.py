@@ -33,8 +33,8 @@ def _legend(evaluation: Evaluation) -> str:
     distance = " km: root mean square distance." if evaluation.has_position else ""
     return (
         "RMSE, MAE and CRPS, the error of the whole predicted distribution, are averages over the features, in "
-        f"standard deviations of each: lower is better. coverage: share of the truths inside the {evaluation.coverage:.0%} "
-        f"intervals, best near {evaluation.coverage:.0%}.{distance}"
+        "standard deviations of each: lower is better. coverage: share of the truths inside the "
+        f"{evaluation.coverage:.0%} intervals, best near {evaluation.coverage:.0%}.{distance}"
     )
 
 

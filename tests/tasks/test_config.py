@@ -71,6 +71,14 @@ def test_what_is_no_length_of_time_is_refused(text, unit, message):
         duration(text, unit, "horizon")
 
 
+@pytest.mark.parametrize("nothing", ["0", "0h", "0 days", 0, 0.0])
+@pytest.mark.parametrize("unit", ["hours", ""])
+def test_zero_is_a_length_where_it_makes_sense_and_refused_elsewhere(nothing, unit):
+    assert duration(nothing, unit, "times", zero=True) == 0.0
+    with pytest.raises(DataError, match=r"horizon=.* must be above zero, and finite. Write a length of time: 24h"):
+        duration(nothing, unit, "horizon")
+
+
 def test_a_weekly_series_of_forty_years_knows_the_year_alone():
     assert period_lengths("days", spacing=7.0, span=40 * 365.25) == (365.25,)
 
