@@ -157,9 +157,7 @@ def _say_result(
     title = f"Storm tracks {AHEAD:.0f} h ahead: mean great-circle error of {errors.count:,} forecasts of test storms"
     streams.table(title, ["method", "km"], rows)
     streams.say("")
-    streams.say(
-        f"Spirals beyond what was seen: error of a coordinate {spiral_error:.3f} (noise {SpiralJob().noise})."
-    )
+    streams.say(f"Spirals beyond what was seen: error of a coordinate {spiral_error:.3f} (noise {SpiralJob().noise}).")
     if filled == filled:
         streams.say(f"Filled: of the hidden values of test storms {100 * filled:.0f} % lie inside their 90 % interval.")
     streams.say(f"All of it took {seconds:.0f} s.")
