@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurode.tasks.series.scoring.metrics import (
@@ -16,6 +16,7 @@ from neurode.tasks.series.scoring.metrics import (
 )
 
 
+@settings(max_examples=40)
 @given(truth=st.floats(-5, 5), mean=st.floats(-5, 5), std=st.floats(0.05, 5))
 def test_gaussian_crps_equals_the_integral_over_the_squared_distance_of_distributions(truth, mean, std):
     scipy_stats = pytest.importorskip("scipy.stats", reason="scipy is the oracle here")
