@@ -89,3 +89,19 @@ def test_of_one_long_series_only_the_time_after_the_border_is_unused():
     one = Series((), np.arange(100.0), np.ones((100, 1)))
     rest = Used(frozenset({fingerprint(one)}), 80.0).unused([one])
     assert [part.times[0] for part in rest] == [80.0]
+
+
+def test_a_part_of_the_one_long_series_is_known_again_and_another_station_is_not():
+    random = np.random.default_rng(0)
+    times = np.arange(5000.0)
+    one = Series((), times, random.integers(0, 9, size=(5000, 1)).astype(np.float64))
+    _, used = split_pieces([one], (0.15, 0.15, 0.15), 0, 100.0)
+    used = Used.from_json(used.to_json())
+    recent = one.select(times >= 3500)
+    assert [part.times[0] for part in used.unused([recent])] == [used.border]
+    assert used.unused([one.select((times >= 100) & (times < 200))]) == []
+    # The same hours, and by chance one reading in nine alike.
+    station = Series((), times, random.integers(0, 9, size=(5000, 1)).astype(np.float64))
+    assert used.unused([station]) == [station]
+    later = Series((), times + 5000, one.values)
+    assert used.unused([later]) == [later]

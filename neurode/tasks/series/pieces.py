@@ -1,8 +1,8 @@
 """From a table's series to the pieces a model works on: whole series, or windows of them, in four disjoint sets."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from neurode.core.errors import DataError
 from neurode.data.series import Series
@@ -11,6 +11,9 @@ from neurode.tasks.series.splits import Split, split_by_key
 
 _OVERLAP = 4
 """Windows start a quarter of their length apart: the model meets every row at several places of a window."""
+
+_MOST_ROWS = 2000
+"""Rows of one long series by which a part of it is known again."""
 
 _WINDOWS, _MOST_OVERLAP = 150, 24
 """Of one series about so many windows are made, the closer together the fewer would lie side by side, up to a limit."""
@@ -21,17 +24,19 @@ class Used:
     """Which series a model has seen in training, stopping or calibration, so that figures never come from them.
 
     fingerprints: of those series (key, first time and first values). border: for one long series, the time from which
-    on it is unused; None for many series.
+    on it is unused; None for many series. rows: of the one long series, {time: fingerprint of its values}, so that a
+    part of it is known again whichever row it begins with.
     """
 
     fingerprints: frozenset[str]
     border: float | None = None
+    rows: Mapping[str, str] = field(default_factory=dict)
 
     def unused(self, series: Sequence[Series]) -> list[Series]:
         """Those of `series`, or the part of the one long series, that the model has not used."""
         fresh = []
         for one in series:
-            if fingerprint(one) not in self.fingerprints:
+            if fingerprint(one) not in self.fingerprints and not self._is_part(one):
                 fresh.append(one)
             elif self.border is not None:
                 rest = one.select(one.times >= self.border)
@@ -39,18 +44,36 @@ class Used:
                     fresh.append(rest)
         return fresh
 
+    def _is_part(self, one: Series) -> bool:
+        """Whether most rows at times of the one long series hold its very values; another station's rarely do."""
+        same = [
+            self.rows[repr(time)] == _digest(values.tolist())
+            for time, values in zip(one.times.tolist(), one.values, strict=True)
+            if repr(time) in self.rows
+        ]
+        return sum(same) > len(same) / 2
+
     def to_json(self) -> dict:
-        return {"fingerprints": sorted(self.fingerprints), "border": self.border}
+        return {"fingerprints": sorted(self.fingerprints), "border": self.border, "rows": dict(self.rows)}
 
     @classmethod
     def from_json(cls, plain: dict) -> "Used":
-        return cls(frozenset(plain["fingerprints"]), plain["border"])
+        return cls(frozenset(plain["fingerprints"]), plain["border"], plain.get("rows", {}))
 
 
 def fingerprint(series: Series) -> str:
     """Twelve hexadecimal digits that name a series by its key, its first time and its first values."""
-    text = repr((tuple(str(part) for part in series.key), series.times[:1].tolist(), series.values[:1].tolist()))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return _digest((tuple(str(part) for part in series.key), series.times[:1].tolist(), series.values[:1].tolist()))
+
+
+def row_fingerprints(one: Series) -> dict[str, str]:
+    """{time: fingerprint of its values} of at most `_MOST_ROWS` rows, the same whichever other rows there are."""
+    chosen = sorted(range(one.num_times), key=lambda row: _digest(float(one.times[row])))[:_MOST_ROWS]
+    return {repr(float(one.times[row])): _digest(one.values[row].tolist()) for row in sorted(chosen)}
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
 
 
 def observed_rows(series: Sequence[Series]) -> list[Series]:
@@ -104,4 +127,5 @@ def _split_one(one: Series, shares: tuple[float, float, float], window: float) -
             f"the series of {one.num_times} rows leaves no window for {', '.join(empty)}. "
             "Give a longer series, or a shorter window="
         )
-    return split, Used(frozenset({fingerprint(one)}), float(min(piece.times[0] for piece in split.test)))
+    border = float(min(piece.times[0] for piece in split.test))
+    return split, Used(frozenset({fingerprint(one)}), border, row_fingerprints(one))
