@@ -54,7 +54,8 @@ def few_series(num_series: int) -> tuple[str, ...]:
     if num_series >= _FEW:
         return ()
     return (
-        f"Only {num_series} test series or windows: with others the figures may be quite different, so take them as a hint.",
+        f"Only {num_series} test series or windows: with others the figures may be quite different, so take them as a "
+        "hint.",
     )
 
 
