@@ -51,8 +51,8 @@ def split_by_key(series: Sequence[Series], shares: Sequence[float], seed: int) -
     """Split many series by `key_hash`.
 
     shares: of validation, calibration and test; the rest trains. The hash alone decides, except that a set that got
-    less than four fifths of its share, or nothing, takes the series nearest to its range: chance is kind to thousands
-    of series, but may leave sixty of them with three to test on.
+    less than four fifths of its share (of fewer than 100 series: less than its share), or nothing, takes the series
+    nearest to its range: chance is kind to thousands of series, but may leave sixty of them with three to test on.
     Raises DataError with fewer than 8 series: each set needs at least one, and training several.
     """
     if len(series) < 8:
@@ -65,7 +65,8 @@ def split_by_key(series: Sequence[Series], shares: Sequence[float], seed: int) -
     train_share = 1 - sum(shares)
     borders = np.cumsum([train_share, *shares])[:-1]
     part = np.searchsorted(borders, hashes, side="right")
-    least = np.maximum(1, np.floor(0.8 * len(series) * np.array([train_share, *shares]))).astype(int)
+    slack = np.array([0.8, *([1.0 if len(series) < 100 else 0.8] * 3)])
+    least = np.maximum(1, np.floor(slack * len(series) * np.array([train_share, *shares]) + 1e-9)).astype(int)
     edges = np.concatenate([[0.0], borders, [1.0]])
     for wanted in (3, 2, 1, 0):
         while np.sum(part == wanted) < least[wanted]:
