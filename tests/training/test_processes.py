@@ -190,7 +190,7 @@ def test_when_the_parent_is_killed_its_processes_end_and_the_run_can_be_resumed(
         "import os, time\n"
         "def before(epoch, batch, rank):\n"
         "    if (epoch, batch) == (3, 1):\n"
-        "        print(os.getpid(), flush=True)\n"
+        "        os.write(1, b'%d\\n' % os.getpid())\n"
         "        time.sleep(60)\n"
     )
     script = hang + SCRIPT.replace("size=61", "size=61, before_batch=before")
@@ -216,7 +216,7 @@ def test_ctrl_c_on_a_terminal_reaches_the_processes_once(tmp_path):
         "import os, time\n"
         "def before(epoch, batch, rank):\n"
         "    if (epoch, batch, rank) == (2, 1, 0):\n"
-        "        print('here', flush=True)\n"
+        "        os.write(1, b'here\\n')\n"
         "        time.sleep(2)\n"
     )
     script = wait + SCRIPT.replace("size=61", "size=61, before_batch=before")
