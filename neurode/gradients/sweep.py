@@ -1,6 +1,9 @@
 """The way back through a solve: each accepted step is made again with its graph, and differentiated exactly."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -45,7 +48,7 @@ class Replay(torch.autograd.Function):
         job.journal = EveryState() if job.slots is None else SomeStates(job.slots, problem)
         job.trajectory = integrate(problem, traced=False, first=job.first, journal=job.journal.note)
         starts, stages = kept_steps(job.trajectory, problem)
-        ctx.job, ctx.needs = job, ctx.needs_input_grad
+        ctx.job, ctx.needs, ctx.precision = job, ctx.needs_input_grad, _precision(y0.device.type)
         # Saved so that autograd notices when one of them is changed in place before the backward pass.
         ctx.save_for_backward(y0, *leaves)
         ctx.set_materialize_grads(False)
@@ -60,10 +63,20 @@ class Replay(torch.autograd.Function):
                 "(create_graph=True). Solve with gradient='direct' for derivatives of higher order."
             )
         _ = ctx.saved_tensors
-        sweep = Sweep(ctx.job, ctx.needs, values_bar, starts_bar, stages_bar)
-        for step in ctx.job.journal.backwards():
-            sweep.step_back(step)
-        return (None, *sweep.finish())
+        with ctx.precision():
+            sweep = Sweep(ctx.job, ctx.needs, values_bar, starts_bar, stages_bar)
+            for step in ctx.job.journal.backwards():
+                sweep.step_back(step)
+            return (None, *sweep.finish())
+
+
+def _precision(device: str) -> Callable[[], AbstractContextManager]:
+    """Makes the context that sets autocast as it is now: on the way back f must be rounded as it was on the way."""
+    if not torch.amp.is_autocast_available(device):
+        return nullcontext
+    enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+    # No cache: a weight that is cast while a state is made again has no graph, and must not be reused for the gradient.
+    return partial(torch.autocast, device, dtype=dtype, enabled=enabled, cache_enabled=False)
 
 
 class Sweep:
