@@ -35,6 +35,9 @@ class EveryState(AbstractJournal):
 
     def note(self, step: AcceptedStep, attempt: Attempt) -> None:
         del attempt
+        if step.first is not None:
+            # One of its step's stages: a view would keep them all, seven states with dopri5.
+            step = AcceptedStep(step.interval, step.lanes, step.y, step.first.clone(), step.rows)
         self.steps.append(step)
 
     def backwards(self) -> Iterator[AcceptedStep]:
