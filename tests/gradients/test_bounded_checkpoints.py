@@ -31,7 +31,7 @@ def arrangements():
     product = itertools.product(METHODS, ("joint", "per_sample"), ("ts", "end", "steps", "dense"), (False, True))
     for number, (method, batching, save, backward) in enumerate(product):
         kind = "tuple" if number % 3 == 0 else "tensor"
-        yield Case(method, batching, save, kind, backward, step_size=0.08 if number % 5 < 2 else None)
+        yield Case(method, batching, save, kind, backward, step_size=0.13 if number % 5 < 2 else None)
 
 
 @pytest.mark.parametrize("case", list(arrangements()), ids=str)
@@ -43,7 +43,7 @@ def test_k_states_give_the_gradient_of_all_states_to_the_last_bit(case):
         return (loss.detach(), *torch.autograd.grad(loss, leaves, allow_unused=True))
 
     due = outcome(Checkpointed())
-    for k in (*SLOTS, "log"):
+    for k in (*SLOTS, "log") if case.save == "ts" else SLOTS:
         assert_bitwise_equal(outcome(Checkpointed(k)), due)
 
 
@@ -53,7 +53,8 @@ HEUN_EULER = replace(HEUN, name="heun_euler", b_error=(Fraction(-1, 2), Fraction
 
 def stiff_batch(gradient, method, batching, dtype=torch.float32):
     """Van der Pol oscillators of different stiffness with a network added: samples reject steps by themselves, leave at
-    different times, and one never begins. float32 and wide products, so that rounding depends on the batch."""
+    different times, and one never begins. The field differs a little with the number of samples computed together, as
+    the rounding of a matrix product may."""
     generator = torch.Generator().manual_seed(2)
     y0 = torch.randn(33, 2, generator=generator).to(dtype).requires_grad_()
     mu = torch.linspace(0.5, 6.0, 33).to(dtype).requires_grad_()
@@ -63,7 +64,7 @@ def stiff_batch(gradient, method, batching, dtype=torch.float32):
     ts = (ts.unsqueeze(1) * ends if batching == "per_sample" else ts).requires_grad_()
     net = SmoothField(dim=2, hidden=40, dtype=dtype)
     solution = solve(
-        lambda t, y, a: van_der_pol(a)(t, y) + 0.1 * net(t.to(dtype), y),
+        lambda t, y, a: van_der_pol(a)(t, y) + (0.1 + 1e-5 * len(y)) * net(t.to(dtype), y),
         y0,
         ts,
         args=PerSample(mu),
@@ -112,6 +113,8 @@ def test_never_more_than_k_states_are_kept(k, method, batching, monkeypatch):
         def __setitem__(self, place, state):
             super().__setitem__(place, state)
             most.append(len(self))
+            for tensor in (state.y, state.first):
+                assert tensor is None or tensor.untyped_storage().nbytes() == tensor.nbytes
 
     class Watched(journal.SomeStates):
         def __init__(self, slots, problem):
@@ -197,7 +200,7 @@ def live_bytes() -> int:
     return sum({tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in found}.values())
 
 
-def peak_bytes(gradient, steps: int, batching: str, looks: int = 12) -> int:
+def peak_bytes(gradient, steps: int, batching: str, looks: int = 8) -> int:
     """The most that lives at once during forward and backward, seen from within f at some of its calls, and in
     between."""
     calls, seen = 0, []
@@ -205,7 +208,7 @@ def peak_bytes(gradient, steps: int, batching: str, looks: int = 12) -> int:
     def f(t, y):
         nonlocal calls
         calls += 1
-        if calls % (5 * steps // looks) == 0:
+        if calls % (4 * steps // looks) == 0:
             seen.append(live_bytes())
         return torch.cos(t) - y
 
@@ -217,18 +220,31 @@ def peak_bytes(gradient, steps: int, batching: str, looks: int = 12) -> int:
     ).ys
     seen.append(live_bytes())
     ys.sum().backward()
-    assert len(seen) > looks // 4
+    assert len(seen) > looks // 5
     return max(seen) - before
 
 
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
 def test_memory_does_not_grow_with_the_steps(batching):
-    """A state takes 16 kB; the times of a sample's step are host floats, 32 bytes of numpy beside it."""
+    """100 and 2,000 steps, to within the states in hand; without k there is one for every step."""
     state = 64 * 32 * 8
-    short, long = (peak_bytes(Checkpointed(10), steps, batching) for steps in (100, 2000))
-    assert 8 * state < short < 18 * state
+    short, long = (peak_bytes(Checkpointed(20), steps, batching) for steps in (100, 2000))
+    assert 18 * state < short < 28 * state
     assert long < short + 2 * state
     assert peak_bytes(Checkpointed(), 2000, batching) > 2000 * state
+
+
+@pytest.mark.parametrize(("method", "tensors"), [("rk4", 1), ("dopri5", 2)])
+def test_every_state_is_kept_as_y_and_where_it_is_handed_over_f(method, tensors):
+    def kept(steps):
+        y0 = torch.ones(64, 32, dtype=torch.float64, requires_grad=True)
+        gc.collect()
+        before = live_bytes()
+        ys = solve(lambda t, y: -y, y0, [0.0, 1.0], method=method, step_size=1 / steps, save="end").ys
+        return live_bytes() - before, ys
+
+    a_step = (kept(60)[0] - kept(20)[0]) / 40
+    assert a_step == tensors * 64 * 32 * 8
 
 
 def test_a_solve_that_fails_on_its_way_has_the_same_gradient():
