@@ -226,11 +226,10 @@ def peak_bytes(gradient, steps: int, batching: str, looks: int = 8) -> int:
 
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
 def test_memory_does_not_grow_with_the_steps(batching):
-    """100 and 2,000 steps, to within the states in hand; without k there is one for every step."""
+    """Twenty states and the few in hand, for 100 steps and for 2,000; without k there is one for every step."""
     state = 64 * 32 * 8
-    short, long = (peak_bytes(Checkpointed(20), steps, batching) for steps in (100, 2000))
-    assert 18 * state < short < 28 * state
-    assert long < short + 2 * state
+    for steps in (100, 2000):
+        assert 19 * state < peak_bytes(Checkpointed(20), steps, batching) < 28 * state
     assert peak_bytes(Checkpointed(), 2000, batching) > 2000 * state
 
 
