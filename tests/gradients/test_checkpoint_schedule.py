@@ -98,9 +98,9 @@ def test_any_kept_states_lead_back(slots, steps, data):
 
 @pytest.mark.parametrize("slots", range(1, 14))
 def test_nothing_is_lost_by_not_knowing_the_number_of_steps_up_to_two_repetitions(slots):
-    """The range of Stumm and Walther's first algorithm: C(k + 2, k) states, the last of which begins no step."""
+    """The range of Stumm and Walther's first algorithm: C(k + 2, k) steps."""
     schedule = OnlineSchedule(slots)
-    for steps in range(1, comb(slots + 2, slots)):
+    for steps in range(1, comb(slots + 2, slots) + 1):
         schedule.offer()
         assert backward(schedule.positions, steps, slots) == least_repeated(steps, slots), steps
 
