@@ -1,5 +1,6 @@
 """What goes into the loop and what comes out: the problem, the accepted steps, the trajectory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,26 @@ class AcceptedStep:
     y: torch.Tensor
     first: torch.Tensor | None
     rows: StepRows
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One turn of the loop in which a step was accepted: what it takes to repeat it, to the last bit.
+
+    All lanes that took part are here, also those that rejected: rounding depends on how many are computed together.
+    interval, y, first: of these lanes. lanes: their original numbers, None for the one lane of a joint solve.
+    accepted: (lanes,) bool, which of them accepted; None for all.
+    """
+
+    interval: Interval
+    lanes: np.ndarray | None
+    accepted: np.ndarray | None
+    y: torch.Tensor
+    first: torch.Tensor | None
+
+
+Journal = Callable[[AcceptedStep, Attempt], None]
+"""Told of each accepted step."""
 
 
 @dataclass(frozen=True)

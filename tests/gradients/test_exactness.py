@@ -5,11 +5,13 @@ import itertools
 import pytest
 import torch
 
+from neurode import Checkpointed
 from neurode.gradients.catalogue import GRADIENTS
 from neurode.methods.catalogue import METHODS, adaptive_methods
 from tests.gradients.cases import Case
 from tests.gradients.replay import directional_difference
 
+WAYS = {**GRADIENTS, "checkpointed with two states": Checkpointed(2)}
 SAVES = ("ts", "end", "steps", "dense")
 
 
@@ -42,8 +44,8 @@ def check(case: Case):
         direction = torch.randn(leaf.shape, generator=generator, dtype=torch.float64)
         slope = directional_difference(lambda: case.replay_loss(accepted), leaf, direction)
         differences[name] = (direction, slope)
-    for gradient in GRADIENTS:
-        loss = case.loss(gradient)
+    for gradient, way in WAYS.items():
+        loss = case.loss(way)
         assert loss.item() == pytest.approx(replayed.item(), rel=1e-11, abs=1e-11)
         found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         for (name, leaf), own, exact in zip(leaves.items(), found, due, strict=True):
