@@ -190,7 +190,9 @@ def _solution(problem: Problem, run: Differentiated) -> Solution:
     trajectory, layout = run.trajectory, problem.equation.layout
     dense = None
     if run.starts is not None and run.stages is not None:
-        dense = DenseOutput(layout, run.starts, run.stages, problem.stepper.dense_matrix, trajectory, problem.y0)
+        # The stepper that ran: a gradient may have wrapped the one of the problem.
+        matrix = trajectory.recorder.stepper.dense_matrix
+        dense = DenseOutput(layout, run.starts, run.stages, matrix, trajectory, problem.y0)
     ts, rows, lengths = _shown_times(problem, trajectory)
     ys = _arrange(run, rows, problem.lanes)
 

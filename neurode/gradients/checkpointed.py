@@ -4,17 +4,13 @@ The gradient is that of the discrete solution with the accepted steps held fixed
 tolerance. Memory: one state (two with first-same-as-last) a step, and the activations of one step's calls of f.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
-import numpy as np
-import torch
-
-from neurode.core.tape import Tape, captured_leaves
-from neurode.gradients.gradient import AbstractGradient, Differentiated, kept_steps
-from neurode.integration.loop import integrate
-from neurode.integration.problem import AcceptedStep, Problem, Trajectory
-from neurode.integration.recorder import EndRows, InnerRows
-from neurode.methods.stepper import StepGradient
+from neurode.gradients.exact import AbstractTrail, solve_with_trail
+from neurode.gradients.gradient import AbstractGradient, Differentiated
+from neurode.gradients.sweep import Sweep
+from neurode.integration.problem import AcceptedStep, Problem
+from neurode.methods.stepper import StepResult
 
 
 @dataclass(frozen=True)
@@ -26,238 +22,25 @@ class Checkpointed(AbstractGradient):
     """
 
     def run(self, problem: Problem) -> Differentiated:
-        if not torch.is_grad_enabled():
-            trajectory = integrate(problem, traced=False)
-            return Differentiated(trajectory, trajectory.values, *kept_steps(trajectory, problem))
-        first, parameters = _probe(problem)
-        args = problem.equation.args_tensors
-        ts = problem.times.tensor
-        inputs = [problem.y0, *([ts] if ts is not None else []), *parameters, *args]
-        job = _Job(problem, first, parameters, wants_time=ts is not None)
-        if not any(tensor.requires_grad for tensor in inputs):
-            trajectory = integrate(problem, traced=False, first=first)
-            return Differentiated(trajectory, trajectory.values, *kept_steps(trajectory, problem))
-        values, starts, stages = _Replay.apply(job, problem.y0, ts, len(parameters), *parameters, *args)
-        assert job.trajectory is not None
-        return Differentiated(job.trajectory, values, starts, stages)
+        return solve_with_trail(problem, _StoredStates())
 
 
-def _probe(problem: Problem) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """f(t0, y0), which the solve needs anyway, called with a graph: it shows which leaves f depends on."""
-    equation = problem.equation
-    args = equation.args_tensors
-    detached = equation.with_args_tensors([tensor.detach() for tensor in args])
-    t0 = equation.times([problem.times.first])[0]
-    with torch.enable_grad():
-        value = detached(t0, problem.y0.detach())
-    known = [*args, problem.y0, *([problem.times.tensor] if problem.times.tensor is not None else [])]
-    return value.detach(), captured_leaves(equation.f, value, known)
+class _StoredStates(AbstractTrail):
+    """Every accepted step with the state it began at."""
 
+    name = "checkpointed"
 
-@dataclass
-class _Job:
-    """What travels beside the tensors between forward and backward."""
+    def __init__(self):
+        self.steps: list[AcceptedStep] = []
 
-    problem: Problem
-    first: torch.Tensor
-    parameters: list[torch.Tensor]
-    wants_time: bool
-    steps: list[AcceptedStep] = field(default_factory=list)
-    trajectory: Trajectory | None = None
+    def note(self, step: AcceptedStep, result: StepResult) -> None:
+        del result
+        self.steps.append(step)
 
-
-class _Replay(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, job: _Job, y0, ts, num_parameters, *leaves):
-        problem = replace(job.problem, y0=y0.detach())
-        equation = problem.equation
-        detached = equation.with_args_tensors([leaf.detach() for leaf in leaves[num_parameters:]])
-        problem = replace(problem, equation=detached)
-        job.trajectory = integrate(problem, traced=False, first=job.first, journal=job.steps.append)
-        starts, stages = kept_steps(job.trajectory, problem)
-        ctx.job, ctx.needs = job, ctx.needs_input_grad
-        # Saved so that autograd notices when one of them is changed in place before the backward pass.
-        ctx.save_for_backward(y0, *leaves)
-        ctx.set_materialize_grads(False)
-        return job.trajectory.values, starts, stages
-
-    @staticmethod
-    def backward(ctx, *bars):
-        values_bar, starts_bar, stages_bar = bars
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "gradient='checkpointed' gives first derivatives only, and this backward pass was asked for a graph "
-                "(create_graph=True). Solve with gradient='direct' for derivatives of higher order."
+    def walk_back(self, sweep: Sweep) -> None:
+        for step in reversed(self.steps):
+            scope, interval = sweep.scope(step.lanes), step.interval
+            replayed = sweep.stepper.replay(
+                scope, interval.t, interval.t_end, step.y, step.carried, read=step.rows.read_inside
             )
-        _ = ctx.saved_tensors
-        sweep = _Sweep(ctx.job, ctx.needs, values_bar, starts_bar, stages_bar)
-        for step in reversed(ctx.job.steps):
-            sweep.step_back(step)
-        return (None, *sweep.finish())
-
-
-class _Sweep:
-    """The way back: gradients of the state and of the handed-over f, lane by lane, through the accepted steps in
-    reverse."""
-
-    def __init__(self, job: _Job, needs, values_bar, starts_bar, stages_bar):
-        self.job, self.problem, self.needs = job, job.problem, needs
-        self.stepper, y0 = job.problem.stepper, job.problem.y0
-        equation = job.problem.equation
-        count = len(job.parameters)
-        self.tape = Tape(
-            replace(equation, count=type(equation.count)()),
-            job.parameters,
-            wants_args=[bool(flag) for flag in needs[4 + count :]],
-            time=job.wants_time and needs[2],
-        )
-        self.values_bar, self.starts_bar, self.stages_bar = values_bar, starts_bar, stages_bar
-        self.y_bar = torch.zeros_like(y0)
-        self.first_bar = torch.zeros_like(y0) if self.stepper.carries_first else None
-        ts = job.problem.times.tensor
-        self.ts_bar = None
-        if ts is not None and self.tape.time:
-            self.ts_bar = torch.zeros_like(ts, memory_format=torch.contiguous_format)
-
-    def step_back(self, step: AcceptedStep) -> None:
-        lanes, scope = step.lanes, self.tape.scope(self._lanes_or_all(step.lanes))
-        y1_bar = self._lane_rows(self.y_bar, lanes)
-        next_bar = None if self.first_bar is None else self._lane_rows(self.first_bar, lanes)
-        stages_bar, y_extra = self._dense_bars(step)
-        if step.rows.ends is not None:
-            y1_bar = self._with_rows(y1_bar, step.rows.ends)
-        interval = step.interval
-        replayed = self.stepper.replay(scope, interval.t, interval.t_end, step.y, step.first)
-        result = self.stepper.pull_back(scope, replayed, y1_bar, stages_bar, next_bar, time=self.tape.time)
-        self._put(self.y_bar, lanes, result.y if y_extra is None else result.y + y_extra)
-        if self.first_bar is not None:
-            assert result.first is not None
-            self._put(self.first_bar, lanes, result.first)
-        if self.ts_bar is not None:
-            self._time_bars(step, replayed.stages, result)
-
-    def _lanes_or_all(self, lanes):
-        """None where the step holds every lane in order, so that args need not be gathered."""
-        return None if lanes is None or len(lanes) == self.problem.y0.shape[0] else lanes
-
-    def _lane_rows(self, whole: torch.Tensor, lanes) -> torch.Tensor:
-        lanes = self._lanes_or_all(lanes)
-        return whole if lanes is None else whole.index_select(0, lanes)
-
-    def _put(self, whole: torch.Tensor, lanes, part: torch.Tensor) -> None:
-        lanes = self._lanes_or_all(lanes)
-        if lanes is None:
-            whole.copy_(part)
-        else:
-            whole.index_copy_(0, lanes, part)
-
-    def _with_rows(self, bar: torch.Tensor, rows: EndRows) -> torch.Tensor:
-        """Add the gradients of the saved rows that are this very state."""
-        if self.values_bar is None:
-            return bar
-        own = self.values_bar[rows.start : rows.stop]
-        if rows.lane is None:
-            return bar + own.sum(0).view(bar.shape)
-        return bar.index_add(0, rows.lane, own)
-
-    def _dense_bars(self, step: AcceptedStep) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Gradients of the stages, and of the state at the step's beginning, from values read inside the step."""
-        stages_bar = y_extra = None
-        if self.values_bar is not None and step.rows.inner is not None:
-            stages_bar, y_extra = self._inner_bars(step, step.rows.inner, self.values_bar)
-        if step.rows.dense is not None:
-            start, stop = step.rows.dense
-            if self.stages_bar is not None:
-                kept = self.stages_bar[:, start:stop].reshape(-1, *step.y.shape)
-                stages_bar = kept.clone() if stages_bar is None else stages_bar + kept
-            if self.starts_bar is not None:
-                kept = self.starts_bar[start:stop].reshape(step.y.shape)
-                y_extra = kept if y_extra is None else y_extra + kept
-        return stages_bar, y_extra
-
-    def _inner_bars(self, step: AcceptedStep, rows: InnerRows, values_bar: torch.Tensor):
-        """Rows are y + h w(theta) k: what they pass on to the stages k and to y."""
-        bar = values_bar[rows.start : rows.stop]
-        weights = torch.from_numpy(self.stepper.dense_weights(rows.theta)).to(bar.device, bar.dtype)
-        size = step.interval.t_end - step.interval.t
-        if rows.points is None:
-            return (weights.T @ bar).mul_(size).view(-1, *step.y.shape), bar.sum(0).view(step.y.shape)
-        sizes = torch.from_numpy(size).to(bar.device, bar.dtype)
-        return rows.points.pull_back(bar, weights * sizes.index_select(0, rows.points.lane).unsqueeze(1))
-
-    def _time_bars(self, step: AcceptedStep, stages: torch.Tensor, result: StepGradient) -> None:
-        """Gradients of the times: those of the step's two ends, where they are times of ts, and of the outputs
-        inside."""
-        t_bar, t_end_bar = result.t, result.t_end
-        assert t_bar is not None
-        assert t_end_bar is not None
-        rows = step.rows.inner
-        if self.values_bar is not None and rows is not None:
-            bar = self.values_bar[rows.start : rows.stop]
-            asked, start, end = self._output_time_bars(rows, bar, stages)
-            own = None if rows.points is None else rows.points.lane
-            self._add_times(rows.anchor, step, own, asked)
-            lane = torch.zeros_like(asked, dtype=torch.long) if own is None else own
-            t_bar = t_bar.index_add(0, lane, start)
-            t_end_bar = t_end_bar.index_add(0, lane, end)
-        interval = step.interval
-        everyone = None if step.lanes is None else torch.arange(len(step.lanes), device=stages.device)
-        self._add_times(np.atleast_1d(interval.anchor), step, everyone, t_bar)
-        self._add_times(np.atleast_1d(interval.anchor_end), step, everyone, t_end_bar)
-
-    def _output_time_bars(self, rows: InnerRows, bar: torch.Tensor, stages: torch.Tensor):
-        """d/dt of y + h w(theta) k with theta = (t - t_start) / h: for the asked time and the step's two ends."""
-        theta = torch.from_numpy(rows.theta).to(bar.device, bar.dtype)
-        points = rows.points
-        one = stages.reshape(stages.shape[0], 1, -1)
-        chosen = one if points is None else stages.index_select(1, points.lane)
-        products = (chosen * bar.unsqueeze(0)).sum(2).T
-
-        def dotted(table: np.ndarray) -> torch.Tensor:
-            return (torch.from_numpy(table).to(bar.device, bar.dtype) * products).sum(1)
-
-        asked = dotted(self.stepper.dense_slopes(rows.theta))
-        size_bar = dotted(self.stepper.dense_weights(rows.theta)) - theta * asked
-        return asked, -asked - size_bar, size_bar
-
-    def _add_times(self, anchor: np.ndarray, step: AcceptedStep, place: torch.Tensor | None, bar: torch.Tensor) -> None:
-        assert self.ts_bar is not None
-        known = torch.from_numpy(anchor >= 0).to(bar.device)
-        if not bool(known.any()):
-            return
-        rows = torch.from_numpy(np.maximum(anchor, 0)).to(bar.device)
-        bar = torch.where(known, bar, torch.zeros_like(bar)).to(self.ts_bar.dtype)
-        if step.lanes is None:
-            self.ts_bar.index_add_(0, rows, bar)
-        else:
-            self.ts_bar.index_put_((rows, step.lanes[place]), bar, accumulate=True)
-
-    def finish(self) -> tuple:
-        """Gradients in the order of the inputs: y0, ts, (count), parameters, args."""
-        trajectory, y0 = self.job.trajectory, self.problem.y0
-        if trajectory is not None and self.first_bar is not None and self.job.steps:
-            self._pull_first(y0.detach(), trajectory)
-        if trajectory is not None and trajectory.beginning is not None:
-            self.y_bar = self._with_rows(self.y_bar, trajectory.beginning)
-        return (self.y_bar, self.ts_bar, None, *self.tape.sums)
-
-    def _pull_first(self, y0: torch.Tensor, trajectory: Trajectory) -> None:
-        """The very first call of f, f(t0, y0), for the lanes that took a step (another one may be NaN)."""
-        assert self.first_bar is not None
-        equation, first = self.problem.equation, self.problem.times.first
-        moved = np.flatnonzero(trajectory.accepted)
-        if not equation.layout.per_sample or len(moved) == len(trajectory.accepted):
-            lanes, t0, y, bar = None, first, y0, self.first_bar
-        else:
-            lanes = torch.from_numpy(moved).to(y0.device)
-            t0, y, bar = first[moved], y0.index_select(0, lanes), self.first_bar.index_select(0, lanes)
-        scope = self.tape.scope(lanes)
-        y_bar, t_bar = scope.pull(scope.record(equation.times([t0])[0], y), bar)
-        if lanes is None:
-            self.y_bar += y_bar
-        else:
-            self.y_bar.index_add_(0, lanes, y_bar)
-        if self.ts_bar is not None and t_bar is not None:
-            own = self.ts_bar[0] if lanes is None else self.ts_bar[0].index_select(0, lanes)
-            own = own + t_bar.reshape(own.shape).to(own.dtype)
-            self.ts_bar[0] = own if lanes is None else self.ts_bar[0].index_copy(0, lanes, own)
+            sweep.step_back(step, scope, replayed)

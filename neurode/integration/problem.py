@@ -40,13 +40,14 @@ class Problem:
 class AcceptedStep:
     """One accepted step as a gradient needs it to make it again: where it began, and which saved rows it wrote.
 
-    lanes: index tensor of the original lanes, None for all. first: f at the beginning, where the method hands it over.
+    lanes: index tensor of the original lanes, None for all. carried: what the step was handed, where its method carries
+    anything.
     """
 
     interval: Interval
     lanes: torch.Tensor | None
     y: torch.Tensor
-    first: torch.Tensor | None
+    carried: torch.Tensor | None
     rows: StepRows
 
 
