@@ -25,6 +25,11 @@ class AbstractTrail(ABC):
     def name(self) -> str:
         """As in gradient="..."."""
 
+    @property
+    def watches(self) -> bool:
+        """Does it want to be told of the steps also where nothing wants a gradient?"""
+        return False
+
     @abstractmethod
     def note(self, step: AcceptedStep, result: StepResult) -> None:
         """Take note of an accepted step of the forward pass."""
@@ -37,21 +42,22 @@ class AbstractTrail(ABC):
 def solve_with_trail(problem: Problem, trail: AbstractTrail) -> Differentiated:
     """Solve, and differentiate by walking the trail back; where nothing wants a gradient no trail is left."""
     if not torch.is_grad_enabled():
-        return _plain(problem, None)
+        return _plain(problem, trail, None)
     first, parameters = _probe(problem)
     args = problem.equation.args_tensors
     ts = problem.times.tensor
     inputs = [problem.y0, *([ts] if ts is not None else []), *parameters, *args]
     if not any(tensor.requires_grad for tensor in inputs):
-        return _plain(problem, first)
+        return _plain(problem, trail, first)
     job = _Job(problem, trail, first, parameters)
     values, starts, stages = _Walk.apply(job, problem.y0, ts, len(parameters), *parameters, *args)
     assert job.trajectory is not None
     return Differentiated(job.trajectory, values, starts, stages)
 
 
-def _plain(problem: Problem, first: torch.Tensor | None) -> Differentiated:
-    trajectory = integrate(problem, traced=False, first=first)
+def _plain(problem: Problem, trail: AbstractTrail, first: torch.Tensor | None) -> Differentiated:
+    journal = trail.note if trail.watches else None
+    trajectory = integrate(problem, traced=False, first=first, journal=journal)
     return Differentiated(trajectory, trajectory.values, *kept_steps(trajectory, problem))
 
 

@@ -213,8 +213,8 @@ def reversible(base: AbstractStepper, coupling: float) -> ReversibleRungeKutta:
     if isinstance(base, ReversibleRungeKutta):
         if base.coupling != coupling:
             raise ValueError(
-                f"the method is reversible already, with coupling {base.coupling}, and coupling {coupling} is asked for. "
-                "Give both the same."
+                f"the method is reversible already, with coupling {base.coupling}, but coupling {coupling} is asked "
+                "for. Give both the same."
             )
         return base
     if not isinstance(base, ExplicitRungeKutta):
