@@ -67,7 +67,8 @@ def solve(
     batching: "joint": the whole state steps together. "per_sample": the first axis is a batch, and each sample has
     its own
         times, step size, status and statistics; those that are done leave the computation.
-    gradient: "checkpointed" (default) or "direct", or an object with settings.
+    gradient: "checkpointed" (default), "direct" or "reversible" (which solves by the reversible version of the method),
+        or an object with settings.
     save: "ts" (default), "end", "steps" or "dense"; or Save(...).
     events: not yet. engine: "auto" or "eager".
     max_steps: attempted steps at most (of each sample); None: 100,000.

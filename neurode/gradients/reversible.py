@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from neurode.core.equation import HostTime
 from neurode.core.nest import describe
 from neurode.gradients.anchors import Anchors, StatePair
-from neurode.gradients.drift import DriftMonitor, warn_of_gap
+from neurode.gradients.drift import DriftMonitor, Place, warn_of_gap
 from neurode.gradients.exact import AbstractTrail, solve_with_trail
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.gradients.step_log import StepLog
@@ -61,7 +60,7 @@ class Reversible(AbstractGradient):
         problem = replace(problem, stepper=stepper)
         trail = _ReversedSteps(problem, stepper, self)
         run = solve_with_trail(problem, trail)
-        warn_of_gap(problem, trail.pairs(), self.coupling)
+        warn_of_gap(problem, trail.places(), self.coupling)
         return run
 
 
@@ -84,10 +83,11 @@ class _ReversedSteps(AbstractTrail):
         self.last = _put(self.last, step.lanes, (result.y1, result.carried_next))
         self.anchors.offer(len(self.log), self.last)
 
-    def pairs(self) -> list[tuple[StatePair, HostTime | None]]:
-        """The anchors and the last pair, each with its time (of a joint solve; None for the end)."""
+    def places(self) -> list[Place]:
+        """The anchors and the last pair."""
         kept = self.anchors.kept.items()
-        return [*((pair, self.log.interval(number - 1).t_end) for number, pair in kept), (self.last, None)]
+        anchors = [Place(pair, self.log.interval(number - 1).t_end) for number, pair in kept]
+        return [*anchors, Place(self.last, None)]
 
     def walk_back(self, sweep: Sweep) -> None:
         problem, log, pair = sweep.problem, self.log, self.last
