@@ -237,7 +237,7 @@ def bytes_kept(gradient, num_steps, batching="joint") -> tuple[int, int]:
 def test_no_more_tensors_are_kept_for_more_steps(batching):
     few, many = bytes_kept("reversible", 20, batching), bytes_kept("reversible", 100, batching)
     state = 64 * 4 * 4
-    assert many[0] <= few[0] + state
+    assert many[0] <= few[0] + 3 * state, "the last pair may be an anchor, or not"
     assert many[1] <= few[1] + 5 * state
     assert many[0] <= (2 * 8 + 6) * state, "eight anchors of two states, the last pair, the values"
     checkpointed = bytes_kept("checkpointed", 100, batching)
