@@ -239,7 +239,7 @@ def test_no_more_tensors_are_kept_for_more_steps(batching):
     state = 64 * 4 * 4
     assert many[0] <= few[0] + 3 * state, "the last pair may be an anchor, or not"
     assert many[1] <= few[1] + 5 * state
-    assert many[0] <= (2 * 8 + 6) * state, "eight anchors of two states, the last pair, the values"
+    assert many[0] <= (2 * (8 + 1) + 6) * state, "eight anchors and the last pair, of two states each; y0, the values"
     checkpointed = bytes_kept("checkpointed", 100, batching)
     assert checkpointed[0] > 90 * state
 
