@@ -68,7 +68,7 @@ def solve(
     its own
         times, step size, status and statistics; those that are done leave the computation.
     gradient: "checkpointed" (default), "direct" or "reversible" (which solves by the reversible version of the method),
-        or an object with settings.
+        or an object with settings: Checkpointed(k) bounds the memory.
     save: "ts" (default), "end", "steps" or "dense"; or Save(...).
     events: not yet. engine: "auto" or "eager".
     max_steps: attempted steps at most (of each sample); None: 100,000.

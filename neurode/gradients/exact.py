@@ -5,7 +5,10 @@ steps held fixed holds for each.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -13,7 +16,7 @@ from neurode.core.tape import Tape, captured_leaves
 from neurode.gradients.gradient import Differentiated, kept_steps
 from neurode.gradients.sweep import Sweep
 from neurode.integration.loop import integrate
-from neurode.integration.problem import AcceptedStep, Problem, Trajectory
+from neurode.integration.problem import AcceptedStep, Attempt, Problem, Trajectory
 from neurode.methods.stepper import StepResult
 
 
@@ -31,7 +34,11 @@ class AbstractTrail(ABC):
         return False
 
     @abstractmethod
-    def note(self, step: AcceptedStep, result: StepResult) -> None:
+    def begin(self, problem: Problem) -> None:
+        """Before the first step: the problem as the loop gets it, without graphs."""
+
+    @abstractmethod
+    def note(self, step: AcceptedStep, attempt: Attempt, result: StepResult) -> None:
         """Take note of an accepted step of the forward pass."""
 
     @abstractmethod
@@ -56,7 +63,10 @@ def solve_with_trail(problem: Problem, trail: AbstractTrail) -> Differentiated:
 
 
 def _plain(problem: Problem, trail: AbstractTrail, first: torch.Tensor | None) -> Differentiated:
-    journal = trail.note if trail.watches else None
+    journal = None
+    if trail.watches:
+        trail.begin(problem)
+        journal = trail.note
     trajectory = integrate(problem, traced=False, first=first, journal=journal)
     return Differentiated(trajectory, trajectory.values, *kept_steps(trajectory, problem))
 
@@ -90,9 +100,10 @@ class _Walk(torch.autograd.Function):
         equation = job.problem.equation
         detached = equation.with_args_tensors([leaf.detach() for leaf in leaves[num_parameters:]])
         problem = replace(job.problem, y0=y0.detach(), equation=detached)
+        job.trail.begin(problem)
         job.trajectory = integrate(problem, traced=False, first=job.first, journal=job.trail.note)
         starts, stages = kept_steps(job.trajectory, problem)
-        ctx.job, ctx.needs = job, ctx.needs_input_grad
+        ctx.job, ctx.needs, ctx.precision = job, ctx.needs_input_grad, _precision(y0.device.type)
         # Saved so that autograd notices when one of them is changed in place before the backward pass.
         ctx.save_for_backward(y0, *leaves)
         ctx.set_materialize_grads(False)
@@ -114,7 +125,17 @@ class _Walk(torch.autograd.Function):
             wants_args=[bool(flag) for flag in needs[4 + count :]],
             time=job.problem.times.tensor is not None and needs[2],
         )
-        sweep = Sweep(job.problem, tape, bars)
-        job.trail.walk_back(sweep)
-        y_bar, ts_bar = sweep.finish(job.trajectory)
+        with ctx.precision():
+            sweep = Sweep(job.problem, tape, bars)
+            job.trail.walk_back(sweep)
+            y_bar, ts_bar = sweep.finish(job.trajectory)
         return (None, y_bar, ts_bar, None, *tape.sums)
+
+
+def _precision(device: str) -> Callable[[], AbstractContextManager]:
+    """Makes the context that sets autocast as it is now: on the way back f must be rounded as it was on the way."""
+    if not torch.amp.is_autocast_available(device):
+        return nullcontext
+    enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
+    # No cache: a weight that is cast while a state is made again has no graph, and must not be reused for the gradient.
+    return partial(torch.autocast, device, dtype=dtype, enabled=enabled, cache_enabled=False)

@@ -18,7 +18,7 @@ from neurode.gradients.exact import AbstractTrail, solve_with_trail
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.gradients.step_log import StepLog
 from neurode.gradients.sweep import Sweep
-from neurode.integration.problem import AcceptedStep, Problem
+from neurode.integration.problem import AcceptedStep, Attempt, Problem
 from neurode.methods.reversible import ReversibleRungeKutta, reversible
 from neurode.methods.stepper import StepResult
 
@@ -77,7 +77,12 @@ class _ReversedSteps(AbstractTrail):
         y0 = problem.y0.detach()
         self.last: StatePair = (y0, y0)
 
-    def note(self, step: AcceptedStep, result: StepResult) -> None:
+    def begin(self, problem: Problem) -> None:
+        y0 = problem.y0.detach()
+        self.last = (y0, y0)
+
+    def note(self, step: AcceptedStep, attempt: Attempt, result: StepResult) -> None:
+        del attempt
         assert result.carried_next is not None
         self.log.add(step)
         self.last = _put(self.last, step.lanes, (result.y1, result.carried_next))

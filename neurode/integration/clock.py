@@ -28,6 +28,10 @@ class Interval:
     anchor: Any
     anchor_end: Any
 
+    def part(self, lanes: np.ndarray) -> "Interval":
+        """That of some of the lanes (bool mask, or places)."""
+        return Interval(self.t[lanes], self.t_end[lanes], self.anchor[lanes], self.anchor_end[lanes])
+
 
 def constant_mesh(times: np.ndarray, step_size: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Step boundaries of constant steps over one lane's output times, with the anchor of each."""

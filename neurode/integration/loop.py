@@ -3,7 +3,6 @@
 Joint and per-sample, constant and adaptive solves all go through here, and so does every gradient.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ import torch
 
 from neurode.core.equation import HostTime
 from neurode.core.errors import Status
-from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
+from neurode.integration.clock import JointClock, LaneClock, clock_for
 from neurode.integration.controller import AdaptiveSteps
 from neurode.integration.first_step import first_step_size
-from neurode.integration.problem import AcceptedStep, Problem, Trajectory
+from neurode.integration.problem import AcceptedStep, Attempt, Journal, Problem, Trajectory
 from neurode.integration.recorder import Recorder, TracedTimes
 from neurode.methods.stepper import StepResult
 
@@ -24,7 +23,7 @@ def integrate(
     *,
     traced: bool,
     first: torch.Tensor | None = None,
-    journal: Callable[[AcceptedStep, StepResult], None] | None = None,
+    journal: Journal | None = None,
 ) -> Trajectory:
     """Run the loop. traced: in differentiable operations. first: f(t0, y0) if known. journal: told of each accepted
     step."""
@@ -38,7 +37,7 @@ def integrate(
 class _Run:
     """The evolving part of one solve: the active lanes' state, their equation, and the books."""
 
-    def __init__(self, problem: Problem, *, traced: bool, journal):
+    def __init__(self, problem: Problem, *, traced: bool, journal: Journal | None):
         self.problem, self.traced, self.journal = problem, traced, journal
         self.stepper, self.times = problem.stepper, problem.times
         self.equation, self.y = problem.equation, problem.y0
@@ -152,7 +151,7 @@ class _Run:
         if not accept.any():
             return
         places = torch.from_numpy(np.flatnonzero(accept)).to(self.y.device)
-        part = Interval(*(x[accept] for x in (interval.t, interval.t_end, interval.anchor, interval.anchor_end)))
+        part = interval.part(accept)
         y = self.y.index_select(0, places)
         carried = None if self.carried is None else self.carried.index_select(0, places)
         times = None if traced_times is None else tuple(x.index_select(0, places) for x in traced_times)
@@ -164,21 +163,26 @@ class _Run:
             following = None if result.carried_next is None else result.carried_next.index_select(0, places)
             chosen = result.y1.index_select(0, places), result.stages.index_select(1, places)
             result = StepResult(*chosen, None, following)
-        self._accept(part, active[accept], y, carried, result, times)
+        attempt = Attempt(interval, active, accept, self.y, self.carried)
+        self._accept(part, active[accept], y, carried, result, times, attempt)
         self.y = self.y.index_copy(0, places, result.y1)
         if self.carried is None or result.carried_next is None:
             self.carried = None
         else:
             self.carried = self.carried.index_copy(0, places, result.carried_next)
 
-    def _accept(self, interval, lanes, y, carried, result, traced_times: TracedTimes) -> None:
+    def _accept(
+        self, interval, lanes, y, carried, result, traced_times: TracedTimes, attempt: Attempt | None = None
+    ) -> None:
+        """Write down the step of these lanes. attempt: where not all lanes accepted, that of all."""
         accepted: Any = self.clock.accepted
         number = accepted if lanes is None else accepted[lanes]
         rows = self.recorder.take(interval, lanes, number, y, result, traced_times)
         if self.journal is not None:
             places = None if lanes is None else torch.from_numpy(lanes).to(y.device)
             handed = carried if self.stepper.carries else None
-            self.journal(AcceptedStep(interval, places, y, handed, rows), result)
+            step = AcceptedStep(interval, places, y, handed, rows)
+            self.journal(step, attempt or Attempt(interval, lanes, None, y, carried), result)
 
     def _keep_lanes(self, keep: np.ndarray) -> None:
         """Only these of the active lanes go on: the others leave the computation."""

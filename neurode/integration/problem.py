@@ -1,5 +1,6 @@
 """What goes into the loop and what comes out: the problem, the accepted steps, the trajectory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.integration.recorder import EndRows, Recorder, StepRows
 from neurode.integration.save import Save
 from neurode.integration.times import OutputTimes
-from neurode.methods.stepper import AbstractStepper
+from neurode.methods.stepper import AbstractStepper, StepResult
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,26 @@ class AcceptedStep:
     y: torch.Tensor
     carried: torch.Tensor | None
     rows: StepRows
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One turn of the loop in which a step was accepted: what it takes to repeat it, to the last bit.
+
+    All lanes that took part are here, also those that rejected: rounding depends on how many are computed together.
+    interval, y, carried: of these lanes. lanes: their original numbers, None for the one lane of a joint solve.
+    accepted: (lanes,) bool, which of them accepted; None for all.
+    """
+
+    interval: Interval
+    lanes: np.ndarray | None
+    accepted: np.ndarray | None
+    y: torch.Tensor
+    carried: torch.Tensor | None
+
+
+Journal = Callable[[AcceptedStep, Attempt, StepResult], None]
+"""Told of each accepted step, and what it gave."""
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,9 @@ def draw_data(data: DataSummary) -> "Figure":
 
 
 def _draw_histogram(axes: "Axes", values: np.ndarray, *, whole: bool) -> None:
+    # Times written as dates come back as fractions of a unit: what differs in the tenth digit only is one value.
+    median = float(np.median(values))
+    values = np.where(np.abs(values - median) <= 1e-9 * abs(median), median, values)
     low, high = float(values.min()), float(np.percentile(values, 99))
     if whole and high - low < 30:
         edges = np.arange(low - 0.5, high + 1.5)
@@ -74,7 +77,6 @@ def _draw_histogram(axes: "Axes", values: np.ndarray, *, whole: bool) -> None:
         edges = np.array([low - 3 * size, low - size, low + size, low + 3 * size])
     counts, edges = np.histogram(np.minimum(values, edges[-1]), edges)
     axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.75, lw=0)
-    median = float(np.median(values))
     axes.axvline(median, color=INK, lw=1.0, ls=(0, (3, 2)))
     late = median > 0.5 * (edges[0] + edges[-1])
     axes.annotate(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from neurode import Checkpointed
 from neurode.gradients.catalogue import GRADIENTS
 from neurode.methods.catalogue import METHODS, adaptive_methods
 from tests.gradients.cases import Case, recursion_of
@@ -14,6 +15,7 @@ from tests.gradients.replay import directional_difference, replay
 pytestmark = pytest.mark.filterwarnings("ignore:gradient='reversible'.* two states")
 """Steps of 0.4 by Euler's method and its like are coarse, and the reversible ones say so; their gradients are exact."""
 
+WAYS = {**GRADIENTS, "checkpointed with two states": Checkpointed(2)}
 SAVES = ("ts", "end", "steps", "dense")
 
 
@@ -69,12 +71,12 @@ def check(case: Case, *, thorough: bool):
     thorough: differences leaf by leaf for every recursion; else all leaves of the reversible one move together.
     """
     leaves, known = case.leaves(), {}
-    for gradient in GRADIENTS:
-        recursion = recursion_of(gradient)
+    for gradient, way in WAYS.items():
+        recursion = recursion_of(way)
         if recursion not in known:
-            known[recursion] = due_of(case, gradient, together=not thorough and recursion is not replay)
+            known[recursion] = due_of(case, way, together=not thorough and recursion is not replay)
         due = known[recursion]
-        loss = case.loss(gradient)
+        loss = case.loss(way)
         assert loss.item() == pytest.approx(due.loss, rel=1e-11, abs=1e-11)
         found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         own = {

@@ -62,6 +62,14 @@ def test_the_data_page_says_the_spacing_of_rows():
     assert len(draw_data(summary).axes) == 3
 
 
+def test_spacings_that_differ_by_rounding_are_one_spacing():
+    """Weeks between dates come back as 1 give or take 1e-13; ticks must not spell that out."""
+    gaps = 1 + 1e-13 * np.random.default_rng(0).normal(size=200)
+    axes = draw_data(replace(made_data_summary(), gaps=gaps)).axes[2]
+    low, high = axes.get_xlim()
+    assert high - low > 0.1
+
+
 def test_the_caption_counts_the_hidden_observations_inside_the_band():
     example = made_example(HELD_OUT, ("a",), "lat", 1)
     line = np.interp(example.hidden_times, example.times, example.hi)

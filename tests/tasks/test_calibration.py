@@ -15,7 +15,7 @@ def draw(count: int, seed: int):
 
 def fitted(count: int) -> Calibration:
     asked, ratio = draw(count, 0)
-    return Calibration.fit([asked], [ratio], 2)
+    return Calibration.fit([asked], [ratio], [np.zeros(len(ratio))], 2)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95])
@@ -39,7 +39,7 @@ def test_factors_grow_with_the_level():
 def test_a_group_of_few_cells_leans_on_the_wider_ones():
     asked, ratio = draw(3000, 0)
     lone = Asked(np.array([2]), np.array([5.0]), np.array([-1.0]))
-    calibration = Calibration.fit([asked, lone], [ratio, np.array([1e3])], 3)
+    calibration = Calibration.fit([asked, lone], [ratio, np.array([1e3])], [np.zeros(len(ratio)), np.zeros(1)], 3)
     assert calibration.factor(lone, 0.9)[0] < 50
 
 

@@ -147,3 +147,29 @@ def test_cells_are_converted_each_by_its_own_feature():
     model = cells_to_model(scaling, values, feature)
     np.testing.assert_allclose(cells_to_user(scaling, model, feature), values)
     np.testing.assert_allclose(model[1], scaling.values_to_model(np.array([[2.0, 1], [5, 1]]))[:, 0])
+
+
+def test_a_log_feature_is_not_followed_into_the_millions_by_a_wide_factor():
+    """A factor that a few sudden rises made would end an interval at e to the power of 30."""
+    random = np.random.default_rng(0)
+    series = [
+        Series((k,), np.arange(12.0), np.exp(random.normal(3, 1, (12, 1))) * np.array([[1.0, 1.0]])) for k in range(20)
+    ]
+    scaling = Scaling.fit(series, ("a", "b"), transforms={"a": "log", "b": "none"})
+    problem = forecast_problem(series, 6.0, seed=0, cuts=2)
+    truth = cells_to_model(scaling, problem.asked.value[:, None], problem.asked.feature)[:, 0]
+    # Errors of thirty standard deviations, of either sign, at every tenth cell.
+    std = np.full(len(truth), 0.3)
+    mean = truth + np.where(np.arange(len(truth)) % 10 == 0, 9.0, 0.3) * random.choice([-1, 1], len(truth))
+    predicted = Predicted(problem, np.clip(mean, -2, 2), std, scaling, Calibration.gaussian(2))
+    ratio = np.where(np.arange(len(truth)) % 10 == 0, 30.0, 1.0)
+    calibration = Calibration.fit([predicted.asked], [ratio], [truth], 2)
+    wide = Predicted(problem, np.clip(mean, -2, 2), std, scaling, calibration)
+    _, high = wide.interval(0.99)
+    largest = max(float(one.values.max()) for one in series)
+    logs = problem.asked.feature == 0
+    assert high[logs].max() < 20 * largest
+    assert high[~logs].max() > largest
+    quantiles = wide.quantiles(np.array([0.005, 0.5, 0.995]))
+    assert np.all(np.diff(quantiles, axis=1) >= 0)
+    assert Calibration.from_json(calibration.to_json()).reach == pytest.approx(calibration.reach, rel=1e-6)

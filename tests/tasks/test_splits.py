@@ -47,6 +47,15 @@ def test_a_key_hashes_alike_as_int_and_float_but_not_across_columns():
     assert key_hash(("a", "bc")) != key_hash(("ab", "c"))
 
 
+@pytest.mark.parametrize("count", [8, 20, 60, 150])
+@pytest.mark.parametrize("seed", range(5))
+def test_chance_leaves_no_set_of_few_series_much_below_its_share(count, seed):
+    sizes = split_by_key(make(count), SHARES, seed=seed).sizes
+    assert sum(sizes.values()) == count
+    assert all(sizes[part] >= max(1, int(0.8 * 0.1 * count)) for part in ("validation", "calibration", "test"))
+    assert sizes["train"] >= int(0.8 * 0.7 * count)
+
+
 def test_eight_series_fill_all_four_sets():
     assert min(split_by_key(make(8), SHARES, seed=0).sizes.values()) >= 1
 

@@ -59,31 +59,45 @@ class Predicted:
         prediction.
         """
         feature = self.problem.asked.feature
-        skewed = np.array([transform != "none" for transform in self.scaling.transforms])[feature]
         width = self.std * self.calibration.factor(self.asked, 0.5) / 0.6745
         # The mean of a very wide log-normal is all tail: beyond a spread of e its shape is not known that well.
         width = np.minimum(width, _WIDEST / np.array(self.scaling.stds)[feature])
-        nodes = self.mean[:, None] + np.where(skewed, width, 0.0)[:, None] * _NODES
+        nodes = self.mean[:, None] + np.where(self._skewed, width, 0.0)[:, None] * _NODES
         return cells_to_user(self.scaling, nodes, feature) @ _WEIGHTS + self.shift
 
     def interval(self, coverage: float) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends of central intervals that hold a share `coverage` of truths, each (cells,)."""
         half = self.std * self.calibration.factor(self.asked, coverage)
-        ends = np.stack([self.mean - half, self.mean + half], axis=1)
+        ends = self._within_reach(np.stack([self.mean - half, self.mean + half], axis=1))
         lo, hi = cells_to_user(self.scaling, ends, self.problem.asked.feature).T
         return lo + self.shift, hi + self.shift
 
     def quantiles(self, levels: np.ndarray) -> np.ndarray:
         """Quantiles at `levels` (K,), each strictly between 0 and 1: (cells, K)."""
         factor = self.calibration.factor(self.asked, np.abs(2 * levels - 1))
-        values = self.mean[:, None] + np.sign(levels - 0.5) * factor * self.std[:, None]
+        values = self._within_reach(self.mean[:, None] + np.sign(levels - 0.5) * factor * self.std[:, None])
         return cells_to_user(self.scaling, values, self.problem.asked.feature) + np.reshape(self.shift, (-1, 1))
+
+    def _within_reach(self, values: np.ndarray) -> np.ndarray:
+        """values (cells, K), those of log features kept within the calibration's reach (and always one std wide)."""
+        feature = self.problem.asked.feature
+        low, high = self.calibration.reach[:, feature]
+        low, high = np.minimum(low, self.mean - self.std), np.maximum(high, self.mean + self.std)
+        return np.where(self._skewed[:, None], np.clip(values, low[:, None], high[:, None]), values)
+
+    @property
+    def _skewed(self) -> np.ndarray:
+        """(cells,) whether the cell's feature is modelled by its logarithm."""
+        return np.array([transform != "none" for transform in self.scaling.transforms])[self.problem.asked.feature]
+
+    def truth(self) -> np.ndarray:
+        """The asked cells' true values in model units, (cells,)."""
+        truth = self.problem.asked.value - self.shift
+        return cells_to_model(self.scaling, truth[:, None], self.problem.asked.feature)[:, 0]
 
     def ratio(self) -> np.ndarray:
         """|truth - mean| / std in model units: what calibration is fitted to."""
-        truth = self.problem.asked.value - self.shift
-        truth = cells_to_model(self.scaling, truth[:, None], self.problem.asked.feature)[:, 0]
-        return np.abs(truth - self.mean) / self.std
+        return np.abs(self.truth() - self.mean) / self.std
 
 
 @dataclass(frozen=True)
@@ -137,7 +151,8 @@ class Predictor:
         """The same predictor with intervals calibrated on `problems`."""
         predicted = [self.predict(problem) for problem in problems]
         features = len(self.scaling.features)
-        calibration = Calibration.fit([one.asked for one in predicted], [one.ratio() for one in predicted], features)
+        asked, ratios = [one.asked for one in predicted], [one.ratio() for one in predicted]
+        calibration = Calibration.fit(asked, ratios, [one.truth() for one in predicted], features)
         return replace(self, calibration=calibration)
 
     def _dense(

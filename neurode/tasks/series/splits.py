@@ -50,8 +50,9 @@ def _key_text(part: object) -> str:
 def split_by_key(series: Sequence[Series], shares: Sequence[float], seed: int) -> Split[Series]:
     """Split many series by `key_hash`.
 
-    shares: of validation, calibration and test; the rest trains. The hash alone decides, except that a set left empty
-    takes the series nearest to its range, so that a dozen series still fill all four sets.
+    shares: of validation, calibration and test; the rest trains. The hash alone decides, except that a set that got
+    less than four fifths of its share (of fewer than 100 series: less than its share), or nothing, takes the series
+    nearest to its range: chance is kind to thousands of series, but may leave sixty of them with three to test on.
     Raises DataError with fewer than 8 series: each set needs at least one, and training several.
     """
     if len(series) < 8:
@@ -64,10 +65,11 @@ def split_by_key(series: Sequence[Series], shares: Sequence[float], seed: int) -
     train_share = 1 - sum(shares)
     borders = np.cumsum([train_share, *shares])[:-1]
     part = np.searchsorted(borders, hashes, side="right")
+    slack = np.array([0.8, *([1.0 if len(series) < 100 else 0.8] * 3)])
+    least = np.maximum(1, np.floor(slack * len(series) * np.array([train_share, *shares]) + 1e-9)).astype(int)
+    edges = np.concatenate([[0.0], borders, [1.0]])
     for wanted in (3, 2, 1, 0):
-        if not np.any(part == wanted):
-            counts = np.bincount(part, minlength=4)
-            crowded = counts[part] > 1
-            middle = np.concatenate([[0.0], borders, [1.0]])[wanted : wanted + 2].mean()
-            part[np.argmin(np.where(crowded, np.abs(hashes - middle), np.inf))] = wanted
+        while np.sum(part == wanted) < least[wanted]:
+            spare = (np.bincount(part, minlength=4) > least)[part] & (part != wanted)
+            part[np.argmin(np.where(spare, np.abs(hashes - edges[wanted : wanted + 2].mean()), np.inf))] = wanted
     return Split(*(tuple(one for one, of in zip(series, part, strict=True) if of == wanted) for wanted in range(4)))

@@ -4,6 +4,7 @@ Fabric starts the process group and chooses devices. Batches, gradients and step
 their cost is a good part of a 2 ms step, and gradients of solvers are summed here without hooks (see gradient_sum.py).
 """
 
+import atexit
 import logging
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -24,7 +25,12 @@ class Session:
     def __init__(self, config: FitConfig, placement: Placement):
         self.rank, self.world = placement.rank, placement.world
         self.dtype = torch.float64 if config.precision == "float64" else torch.float32
+        begins_group = self.world > 1 and not torch.distributed.is_initialized()
         self._fabric = _start_fabric(config, placement)
+        if begins_group:
+            # Left to the interpreter's own end, the group's threads now and then abort a process that has done its
+            # work. It stays until then, since another `fit` of the same processes goes on with it.
+            atexit.register(_end_group)
         self.device: torch.device = self._fabric.device
         self._mixed = config.precision == "bfloat16-mixed"
 
@@ -57,6 +63,11 @@ class Session:
         every: list[Any] = [None] * self.world
         torch.distributed.all_gather_object(every, sums.plain())
         return EpochSums.over_processes(every)
+
+
+def _end_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _start_fabric(config: FitConfig, placement: Placement) -> Any:

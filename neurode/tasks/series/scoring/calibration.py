@@ -40,15 +40,20 @@ class Asked:
 @dataclass(frozen=True)
 class Calibration:
     """Factors (side, bucket, feature, level) for the predicted standard deviation. side: INSIDE or BEYOND the
-    observed span.
+    observed span. reach: (2, features) least and largest truth, widened by one unit, in model units: the logarithm of a
+    skewed feature is not followed beyond it, where a factor that a few sudden rises made would end in millions.
     """
 
     buckets: tuple[GapBuckets, GapBuckets]
     factors: tuple[np.ndarray, np.ndarray]
+    reach: np.ndarray
 
     @classmethod
-    def fit(cls, asked: Sequence[Asked], ratios: Sequence[np.ndarray], num_features: int) -> "Calibration":
-        """Fit to |truth - mean| / std of calibration cells (`ratios`, one array for each entry of `asked`)."""
+    def fit(
+        cls, asked: Sequence[Asked], ratios: Sequence[np.ndarray], truths: Sequence[np.ndarray], num_features: int
+    ) -> "Calibration":
+        """Fit to |truth - mean| / std of calibration cells (`ratios`) and their `truths` in model units, one array for
+        each entry of `asked`."""
         feature = np.concatenate([one.feature for one in asked])
         gap = np.concatenate([one.gap for one in asked])
         beyond = np.concatenate([one.lead for one in asked]) > 0
@@ -61,14 +66,20 @@ class Calibration:
             factors.append(
                 _factors(ratio[side], feature[side], bucket.of(gap[side]), num_features, bucket.count, whole)
             )
-        return cls((buckets[0], buckets[1]), (factors[0], factors[1]))
+        reach = np.stack([np.full(num_features, np.inf), np.full(num_features, -np.inf)])
+        truth = np.concatenate(list(truths))
+        np.minimum.at(reach[0], feature, truth - 1)
+        np.maximum.at(reach[1], feature, truth + 1)
+        reach = np.where(reach[0] > reach[1], -reach, reach)  # a feature never seen has no bounds
+        return cls((buckets[0], buckets[1]), (factors[0], factors[1]), reach)
 
     @classmethod
     def gaussian(cls, num_features: int) -> "Calibration":
         """No calibration: the factors of the normal distribution."""
         one = GapBuckets(())
         curve = np.broadcast_to(normal_quantile((1 + LEVELS) / 2), (one.count, num_features, len(LEVELS))).copy()
-        return cls((one, one), (curve, curve))
+        nowhere = np.stack([np.full(num_features, -np.inf), np.full(num_features, np.inf)])
+        return cls((one, one), (curve, curve), nowhere)
 
     def factor(self, asked: Asked, level: float | np.ndarray) -> np.ndarray:
         """Factor of the standard deviation for central intervals of `level`: (cells,) for a number, (cells, K) for K
@@ -109,6 +120,7 @@ class Calibration:
             "sides": ["inside", "beyond"],
             "edges": [bucket.to_json() for bucket in self.buckets],
             "factors": [[[[float(f"{x:.7g}") for x in c] for c in b] for b in side] for side in self.factors],
+            "reach": [[None if np.isinf(x) else float(f"{x:.7g}") for x in end] for end in self.reach],
         }
 
     @classmethod
@@ -117,7 +129,10 @@ class Calibration:
             raise ValueError("the stored calibration has other levels than this version of neurode")
         first, second = (GapBuckets.from_json(edges) for edges in plain["edges"])
         inside, beyond = (np.asarray(side, dtype=np.float64) for side in plain["factors"])
-        return cls((first, second), (inside, beyond))
+        signs = (-np.inf, np.inf)
+        ends = zip(plain["reach"], signs, strict=True)
+        reach = np.array([[sign if x is None else x for x in end] for end, sign in ends], dtype=np.float64)
+        return cls((first, second), (inside, beyond), reach)
 
 
 def _factors(ratio, feature, bucket, features: int, buckets: int, whole: np.ndarray | None) -> np.ndarray:

@@ -53,7 +53,10 @@ def few_series(num_series: int) -> tuple[str, ...]:
     """A sentence of caution where so few series were scored that others would give other figures."""
     if num_series >= _FEW:
         return ()
-    return (f"Only {num_series} test series: with others the figures may be quite different, so take them as a hint.",)
+    return (
+        f"Only {num_series} test series or windows: with others the figures may be quite different, so take them as a "
+        "hint.",
+    )
 
 
 def _single_features(found, task: str) -> list[str]:
