@@ -28,6 +28,7 @@ _HOMES = {
     "ConstantSteps": "neurode.integration.controller",
     "Direct": "neurode.gradients.direct",
     "Checkpointed": "neurode.gradients.checkpointed",
+    "Reversible": "neurode.gradients.reversible",
     "Tableau": "neurode.methods.tableau",
     "NeuralODE": "neurode.layers.neural_ode",
     "MLPField": "neurode.layers.fields",

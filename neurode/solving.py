@@ -67,7 +67,8 @@ def solve(
     batching: "joint": the whole state steps together. "per_sample": the first axis is a batch, and each sample has
     its own
         times, step size, status and statistics; those that are done leave the computation.
-    gradient: "checkpointed" (default) or "direct", or an object with settings: Checkpointed(k) bounds the memory.
+    gradient: "checkpointed" (default), "direct" or "reversible" (which solves by the reversible version of the method),
+        or an object with settings: Checkpointed(k) bounds the memory.
     save: "ts" (default), "end", "steps" or "dense"; or Save(...).
     events: not yet. engine: "auto" or "eager".
     max_steps: attempted steps at most (of each sample); None: 100,000.
@@ -190,7 +191,9 @@ def _solution(problem: Problem, run: Differentiated) -> Solution:
     trajectory, layout = run.trajectory, problem.equation.layout
     dense = None
     if run.starts is not None and run.stages is not None:
-        dense = DenseOutput(layout, run.starts, run.stages, problem.stepper.dense_matrix, trajectory, problem.y0)
+        # The stepper that ran: a gradient may have wrapped the one of the problem.
+        matrix = trajectory.recorder.stepper.dense_matrix
+        dense = DenseOutput(layout, run.starts, run.stages, matrix, trajectory, problem.y0)
     ts, rows, lengths = _shown_times(problem, trajectory)
     ys = _arrange(run, rows, problem.lanes)
 

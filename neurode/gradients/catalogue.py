@@ -6,8 +6,13 @@ from neurode.core.nest import describe
 from neurode.gradients.checkpointed import Checkpointed
 from neurode.gradients.direct import Direct
 from neurode.gradients.gradient import AbstractGradient
+from neurode.gradients.reversible import Reversible
 
-GRADIENTS: dict[str, AbstractGradient] = {"direct": Direct(), "checkpointed": Checkpointed()}
+GRADIENTS: dict[str, AbstractGradient] = {
+    "direct": Direct(),
+    "checkpointed": Checkpointed(),
+    "reversible": Reversible(),
+}
 
 
 def gradient_of(gradient: str | AbstractGradient) -> AbstractGradient:

@@ -6,15 +6,14 @@ tolerance.
 
 from dataclasses import dataclass
 
-import torch
-
 from neurode.core.nest import describe
-from neurode.core.tape import captured_leaves
-from neurode.gradients.gradient import AbstractGradient, Differentiated, kept_steps
+from neurode.gradients.exact import AbstractTrail, solve_with_trail
+from neurode.gradients.gradient import AbstractGradient, Differentiated
+from neurode.gradients.journal import EveryState, SomeStates
 from neurode.gradients.schedule import Slots
-from neurode.gradients.sweep import Job, Replay
-from neurode.integration.loop import integrate
-from neurode.integration.problem import Problem
+from neurode.gradients.sweep import Sweep
+from neurode.integration.problem import AcceptedStep, Attempt, Problem
+from neurode.methods.stepper import StepResult
 
 
 @dataclass(frozen=True)
@@ -57,29 +56,30 @@ class Checkpointed(AbstractGradient):
             )
 
     def run(self, problem: Problem) -> Differentiated:
-        if not torch.is_grad_enabled():
-            trajectory = integrate(problem, traced=False)
-            return Differentiated(trajectory, trajectory.values, *kept_steps(trajectory, problem))
-        first, parameters = _probe(problem)
-        args = problem.equation.args_tensors
-        ts = problem.times.tensor
-        inputs = [problem.y0, *([ts] if ts is not None else []), *parameters, *args]
-        job = Job(problem, first, parameters, wants_time=ts is not None, slots=self.k)
-        if not any(tensor.requires_grad for tensor in inputs):
-            trajectory = integrate(problem, traced=False, first=first)
-            return Differentiated(trajectory, trajectory.values, *kept_steps(trajectory, problem))
-        values, starts, stages = Replay.apply(job, problem.y0, ts, len(parameters), *parameters, *args)
-        assert job.trajectory is not None
-        return Differentiated(job.trajectory, values, starts, stages)
+        return solve_with_trail(problem, _StoredStates(self.k))
 
 
-def _probe(problem: Problem) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """f(t0, y0), which the solve needs anyway, called with a graph: it shows which leaves f depends on."""
-    equation = problem.equation
-    args = equation.args_tensors
-    detached = equation.with_args_tensors([tensor.detach() for tensor in args])
-    t0 = equation.times([problem.times.first])[0]
-    with torch.enable_grad():
-        value = detached(t0, problem.y0.detach())
-    known = [*args, problem.y0, *([problem.times.tensor] if problem.times.tensor is not None else [])]
-    return value.detach(), captured_leaves(equation.f, value, known)
+class _StoredStates(AbstractTrail):
+    """The accepted steps with the states they began at: every one, or k of them and the rest made again."""
+
+    name = "checkpointed"
+
+    def __init__(self, slots: Slots | None):
+        self.slots = slots
+        self.journal: EveryState | SomeStates = EveryState()
+
+    def begin(self, problem: Problem) -> None:
+        if self.slots is not None:
+            self.journal = SomeStates(self.slots, problem)
+
+    def note(self, step: AcceptedStep, attempt: Attempt, result: StepResult) -> None:
+        del result
+        self.journal.note(step, attempt)
+
+    def walk_back(self, sweep: Sweep) -> None:
+        for step in self.journal.backwards():
+            scope, interval = sweep.scope(step.lanes), step.interval
+            replayed = sweep.stepper.replay(
+                scope, interval.t, interval.t_end, step.y, step.carried, read=step.rows.read_inside
+            )
+            sweep.step_back(step, scope, replayed)

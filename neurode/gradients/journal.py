@@ -35,9 +35,9 @@ class EveryState(AbstractJournal):
 
     def note(self, step: AcceptedStep, attempt: Attempt) -> None:
         del attempt
-        if step.first is not None:
+        if step.carried is not None:
             # One of its step's stages: a view would keep them all, seven states with dopri5.
-            step = AcceptedStep(step.interval, step.lanes, step.y, step.first.clone(), step.rows)
+            step = AcceptedStep(step.interval, step.lanes, step.y, step.carried.clone(), step.rows)
         self.steps.append(step)
 
     def backwards(self) -> Iterator[AcceptedStep]:
@@ -46,10 +46,10 @@ class EveryState(AbstractJournal):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a turn of the loop begins from: y of the lanes that take part, and f there where it is handed over."""
+    """What a turn of the loop begins from: y of the lanes that take part, and what its step is handed, if anything."""
 
     y: torch.Tensor
-    first: torch.Tensor | None
+    carried: torch.Tensor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ class SomeStates(AbstractJournal):
             del self.states[offer.drop]
         if offer.keep:
             # At the beginning f(t0, y0) may have been given; made again with other lanes it would be rounded otherwise.
-            handed_over = self.stepper.carries_first or place == 0
-            self.states[place] = _apart(State(attempt.y, attempt.first if handed_over else None))
+            handed_over = self.stepper.carries or place == 0
+            self.states[place] = _apart(State(attempt.y, attempt.carried if handed_over else None))
 
     def backwards(self) -> Iterator[AcceptedStep]:
         for move in way_back(sorted(self.states), len(self.turns), self.schedule.limit):
@@ -111,18 +111,18 @@ class SomeStates(AbstractJournal):
         """The state that the following turn begins from: the step, for the lanes that took it, less those that left."""
         interval = turn.interval
         equation = self._equation_of(turn.lanes)
-        result = self.stepper.step(equation, interval.t, interval.t_end, state.y, state.first, traced=False)
-        y, first = result.y1, result.first_next
+        result = self.stepper.step(equation, interval.t, interval.t_end, state.y, state.carried, traced=False)
+        y, carried = result.y1, result.carried_next
         if turn.accepted is not None:
             places = torch.from_numpy(np.flatnonzero(turn.accepted)).to(self.device)
             y = state.y.index_copy(0, places, y.index_select(0, places))
-            if first is not None and state.first is not None:
-                first = state.first.index_copy(0, places, first.index_select(0, places))
+            if carried is not None and state.carried is not None:
+                carried = state.carried.index_copy(0, places, carried.index_select(0, places))
         if turn.lanes is not None and following.lanes is not None and len(following.lanes) < len(turn.lanes):
             staying = torch.from_numpy(np.searchsorted(turn.lanes, following.lanes)).to(self.device)
             y = y.index_select(0, staying)
-            first = None if first is None else first.index_select(0, staying)
-        return State(y, first)
+            carried = None if carried is None else carried.index_select(0, staying)
+        return State(y, carried)
 
     def _equation_of(self, lanes: np.ndarray | None) -> Equation:
         """The equation with the args of these lanes, as the loop had it."""
@@ -136,18 +136,18 @@ class SomeStates(AbstractJournal):
 
     def _accepted(self, turn: _Turn, state: State) -> AcceptedStep:
         """The step of those lanes that accepted it."""
-        y, first, interval, lanes = state.y, state.first, turn.interval, turn.lanes
-        if not self.stepper.carries_first:
-            first = None
+        y, carried, interval, lanes = state.y, state.carried, turn.interval, turn.lanes
+        if not self.stepper.carries:
+            carried = None
         if turn.accepted is not None and lanes is not None:
             took = turn.accepted
             lanes, interval = lanes[took], interval.part(took)
             places = torch.from_numpy(np.flatnonzero(took)).to(self.device)
-            y, first = y.index_select(0, places), None if first is None else first.index_select(0, places)
+            y, carried = y.index_select(0, places), None if carried is None else carried.index_select(0, places)
         numbers = None if lanes is None else torch.from_numpy(lanes).to(self.device)
-        return AcceptedStep(interval, numbers, y, first, turn.rows)
+        return AcceptedStep(interval, numbers, y, carried, turn.rows)
 
 
 def _apart(state: State) -> State:
-    """The state without the stages of its step, of which `first` is one: a view would keep them all."""
-    return state if state.first is None else State(state.y, state.first.clone())
+    """The state without the stages of its step, of which what is handed over may be one: a view would keep them all."""
+    return state if state.carried is None else State(state.y, state.carried.clone())

@@ -1,121 +1,47 @@
-"""The way back through a solve: each accepted step is made again with its graph, and differentiated exactly."""
-
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from functools import partial
+"""The way back through accepted steps that are made again one at a time: exact gradients of the discrete solution."""
 
 import numpy as np
 import torch
 
-from neurode.core.tape import Tape
-from neurode.gradients.gradient import kept_steps
-from neurode.gradients.journal import AbstractJournal, EveryState, SomeStates
-from neurode.gradients.schedule import Slots
-from neurode.integration.loop import integrate
+from neurode.core.tape import Tape, TapeScope
 from neurode.integration.problem import AcceptedStep, Problem, Trajectory
 from neurode.integration.recorder import EndRows, InnerRows
-from neurode.methods.stepper import StepGradient
-
-
-@dataclass
-class Job:
-    """What travels beside the tensors between forward and backward.
-
-    first: f(t0, y0). parameters: leaves that f depends on. wants_time: is there a gradient for ts. slots: how many
-    states may be kept, None for all.
-    """
-
-    problem: Problem
-    first: torch.Tensor
-    parameters: list[torch.Tensor]
-    wants_time: bool
-    slots: Slots | None
-    journal: AbstractJournal | None = None
-    trajectory: Trajectory | None = None
-
-
-class Replay(torch.autograd.Function):
-    """The solve as one node of the graph: (job, y0, ts, number of parameters, *parameters, *args) to values, starts
-    and stages."""
-
-    @staticmethod
-    def forward(ctx, job: Job, y0, ts, num_parameters, *leaves):
-        problem = replace(job.problem, y0=y0.detach())
-        equation = problem.equation
-        detached = equation.with_args_tensors([leaf.detach() for leaf in leaves[num_parameters:]])
-        problem = replace(problem, equation=detached)
-        job.journal = EveryState() if job.slots is None else SomeStates(job.slots, problem)
-        job.trajectory = integrate(problem, traced=False, first=job.first, journal=job.journal.note)
-        starts, stages = kept_steps(job.trajectory, problem)
-        ctx.job, ctx.needs, ctx.precision = job, ctx.needs_input_grad, _precision(y0.device.type)
-        # Saved so that autograd notices when one of them is changed in place before the backward pass.
-        ctx.save_for_backward(y0, *leaves)
-        ctx.set_materialize_grads(False)
-        return job.trajectory.values, starts, stages
-
-    @staticmethod
-    def backward(ctx, *bars):
-        values_bar, starts_bar, stages_bar = bars
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "gradient='checkpointed' gives first derivatives only, and this backward pass was asked for a graph "
-                "(create_graph=True). Solve with gradient='direct' for derivatives of higher order."
-            )
-        _ = ctx.saved_tensors
-        with ctx.precision():
-            sweep = Sweep(ctx.job, ctx.needs, values_bar, starts_bar, stages_bar)
-            for step in ctx.job.journal.backwards():
-                sweep.step_back(step)
-            return (None, *sweep.finish())
-
-
-def _precision(device: str) -> Callable[[], AbstractContextManager]:
-    """Makes the context that sets autocast as it is now: on the way back f must be rounded as it was on the way."""
-    if not torch.amp.is_autocast_available(device):
-        return nullcontext
-    enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
-    # No cache: a weight that is cast while a state is made again has no graph, and must not be reused for the gradient.
-    return partial(torch.autocast, device, dtype=dtype, enabled=enabled, cache_enabled=False)
+from neurode.methods.stepper import Replayed, StepGradient
 
 
 class Sweep:
-    """The way back: gradients of the state and of the handed-over f, lane by lane, through the accepted steps in
-    reverse."""
+    """Gradients of the state and of what a step hands over, lane by lane, through the accepted steps in reverse.
 
-    def __init__(self, job: Job, needs, values_bar, starts_bar, stages_bar):
-        self.job, self.problem, self.needs = job, job.problem, needs
-        self.stepper, y0 = job.problem.stepper, job.problem.y0
-        equation = job.problem.equation
-        count = len(job.parameters)
-        self.tape = Tape(
-            replace(equation, count=type(equation.count)()),
-            job.parameters,
-            wants_args=[bool(flag) for flag in needs[4 + count :]],
-            time=job.wants_time and needs[2],
-        )
-        self.values_bar, self.starts_bar, self.stages_bar = values_bar, starts_bar, stages_bar
-        self.y_bar = torch.zeros_like(y0)
-        self.first_bar = torch.zeros_like(y0) if self.stepper.carries_first else None
-        ts = job.problem.times.tensor
+    values_bar, starts_bar, stages_bar: gradients of the solve's values and, saved densely, of its kept steps.
+    """
+
+    def __init__(self, problem: Problem, tape: Tape, bars: tuple[torch.Tensor | None, ...]):
+        self.problem, self.stepper, self.tape = problem, problem.stepper, tape
+        self.values_bar, self.starts_bar, self.stages_bar = bars
+        self.y_bar = torch.zeros_like(problem.y0)
+        self.carried_bar = torch.zeros_like(problem.y0) if self.stepper.carries else None
+        ts = problem.times.tensor
         self.ts_bar = None
         if ts is not None and self.tape.time:
             self.ts_bar = torch.zeros_like(ts, memory_format=torch.contiguous_format)
 
-    def step_back(self, step: AcceptedStep) -> None:
-        lanes, scope = step.lanes, self.tape.scope(self._lanes_or_all(step.lanes))
-        y1_bar = self._lane_rows(self.y_bar, lanes)
-        next_bar = None if self.first_bar is None else self._lane_rows(self.first_bar, lanes)
+    def scope(self, lanes: torch.Tensor | None) -> TapeScope:
+        """The tape for a step's lanes."""
+        return self.tape.scope(self._lanes_or_all(lanes))
+
+    def step_back(self, step: AcceptedStep, scope: TapeScope, replayed: Replayed) -> None:
+        """Pull the gradients back through a step that was made again on `scope`."""
+        lanes = step.lanes
+        y1_bar = self.lane_rows(self.y_bar, lanes)
+        next_bar = None if self.carried_bar is None else self.lane_rows(self.carried_bar, lanes)
         stages_bar, y_extra = self._dense_bars(step)
         if step.rows.ends is not None:
             y1_bar = self._with_rows(y1_bar, step.rows.ends)
-        interval = step.interval
-        replayed = self.stepper.replay(scope, interval.t, interval.t_end, step.y, step.first)
         result = self.stepper.pull_back(scope, replayed, y1_bar, stages_bar, next_bar, time=self.tape.time)
         self._put(self.y_bar, lanes, result.y if y_extra is None else result.y + y_extra)
-        if self.first_bar is not None:
-            assert result.first is not None
-            self._put(self.first_bar, lanes, result.first)
+        if self.carried_bar is not None:
+            assert result.carried is not None
+            self._put(self.carried_bar, lanes, result.carried)
         if self.ts_bar is not None:
             self._time_bars(step, replayed.stages, result)
 
@@ -123,7 +49,8 @@ class Sweep:
         """None where the step holds every lane in order, so that args need not be gathered."""
         return None if lanes is None or len(lanes) == self.problem.y0.shape[0] else lanes
 
-    def _lane_rows(self, whole: torch.Tensor, lanes) -> torch.Tensor:
+    def lane_rows(self, whole: torch.Tensor, lanes: torch.Tensor | None) -> torch.Tensor:
+        """The rows of a step's lanes; the very tensor where it holds them all."""
         lanes = self._lanes_or_all(lanes)
         return whole if lanes is None else whole.index_select(0, lanes)
 
@@ -215,25 +142,27 @@ class Sweep:
         else:
             self.ts_bar.index_put_((rows, step.lanes[place]), bar, accumulate=True)
 
-    def finish(self) -> tuple:
-        """Gradients in the order of the inputs: y0, ts, (count), parameters, args."""
-        trajectory, y0 = self.job.trajectory, self.problem.y0
-        if trajectory is not None and self.first_bar is not None and trajectory.accepted.any():
-            self._pull_first(y0.detach(), trajectory)
-        if trajectory is not None and trajectory.beginning is not None:
+    def finish(self, trajectory: Trajectory) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Gradients of y0 and ts; those of parameters and args are the tape's sums."""
+        if self.carried_bar is not None and trajectory.accepted.any():
+            y_bar, first_bar = self.stepper.begin_bar(self.carried_bar)
+            if y_bar is not None:
+                self.y_bar += y_bar
+            if first_bar is not None:
+                self._pull_first(first_bar, trajectory)
+        if trajectory.beginning is not None:
             self.y_bar = self._with_rows(self.y_bar, trajectory.beginning)
-        return (self.y_bar, self.ts_bar, None, *self.tape.sums)
+        return self.y_bar, self.ts_bar
 
-    def _pull_first(self, y0: torch.Tensor, trajectory: Trajectory) -> None:
+    def _pull_first(self, first_bar: torch.Tensor, trajectory: Trajectory) -> None:
         """The very first call of f, f(t0, y0), for the lanes that took a step (another one may be NaN)."""
-        assert self.first_bar is not None
-        equation, first = self.problem.equation, self.problem.times.first
+        equation, first, y0 = self.problem.equation, self.problem.times.first, self.problem.y0.detach()
         moved = np.flatnonzero(trajectory.accepted)
         if not equation.layout.per_sample or len(moved) == len(trajectory.accepted):
-            lanes, t0, y, bar = None, first, y0, self.first_bar
+            lanes, t0, y, bar = None, first, y0, first_bar
         else:
             lanes = torch.from_numpy(moved).to(y0.device)
-            t0, y, bar = first[moved], y0.index_select(0, lanes), self.first_bar.index_select(0, lanes)
+            t0, y, bar = first[moved], y0.index_select(0, lanes), first_bar.index_select(0, lanes)
         scope = self.tape.scope(lanes)
         y_bar, t_bar = scope.pull(scope.record(equation.times([t0])[0], y), bar)
         if lanes is None:

@@ -45,7 +45,7 @@ class _Run:
         self.joint = isinstance(self.clock, JointClock)
         self.adaptive = isinstance(problem.controller, AdaptiveSteps)
         self.recorder = Recorder(problem.save, problem.times, problem.stepper, problem.equation.layout, problem.lanes)
-        self.first: torch.Tensor | None = None
+        self.carried: torch.Tensor | None = None  # while the solve starts: f(t0, y0)
         self.tolerances = (problem.rtol, problem.atol)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
         self.evaluations = np.zeros(problem.lanes, dtype=int)
@@ -61,17 +61,18 @@ class _Run:
             first = (
                 None if first is None else first.index_select(0, torch.from_numpy(self.clock.active).to(first.device))
             )
-        self.first = first
+        self.carried = first
         self._leave_non_finite(self.y)
         calls, needs_first = self.equation.count.calls, self.adaptive or self.stepper.carries_first
-        if self.clock.running and self.first is None and needs_first:
-            self.first = self.equation(self._first_time(self.clock.now), self.y)
-        if self.clock.running and self.first is not None and self._leave_non_finite(self.first) and self.traced:
+        if self.clock.running and self.carried is None and needs_first:
+            self.carried = self.equation(self._first_time(self.clock.now), self.y)
+        if self.clock.running and self.carried is not None and self._leave_non_finite(self.carried) and self.traced:
             # The graph of the call above holds the samples that left; their NaN would reach shared parameters as 0 *
             # NaN.
-            self.first = self.equation(self._first_time(self.clock.now), self.y) if self.clock.running else None
+            self.carried = self.equation(self._first_time(self.clock.now), self.y) if self.clock.running else None
         if self.clock.running and isinstance(self.problem.controller, AdaptiveSteps):
             self._choose_first_size(self.clock.now, self.problem.controller)
+        self.carried = self.stepper.begin(self.y, self.carried)
         self._count(calls)
 
     def _leave_non_finite(self, values: torch.Tensor) -> bool:
@@ -102,9 +103,9 @@ class _Run:
         if controller.first_step is not None:
             size = controller.first_step if self.joint else np.full(self.y.shape[0], controller.first_step)
         else:
-            assert self.first is not None
+            assert self.carried is not None
             with torch.no_grad():
-                y, first, scale = self.y.detach(), self.first.detach(), self._scale(self.y.detach().abs())
+                y, first, scale = self.y.detach(), self.carried.detach(), self._scale(self.y.detach().abs())
                 span = self.clock.end - t0
                 size = first_step_size(self.equation, t0, span, y, first, order=self.stepper.order, scale=scale)
         self.clock.set_first_size(size)
@@ -119,14 +120,14 @@ class _Run:
                 self._anchored(interval.t, interval.anchor),
                 self._anchored(interval.t_end, interval.anchor_end),
             )
-        result = self.stepper.step(self.equation, t, t_end, self.y, self.first, traced=self.traced)
+        result = self.stepper.step(self.equation, t, t_end, self.y, self.carried, traced=self.traced)
         self._count(calls)
         if isinstance(self.clock, JointClock):
             if self.clock.judge(interval, self._ratio(result) if self.adaptive else None):
-                self._accept(interval, None, self.y, self.first, result, traced_times)
-                self.y, self.first = result.y1, result.first_next
-            elif self.first is None:
-                self.first = result.stages[0]  # after a rejection f at the beginning is known in any case
+                self._accept(interval, None, self.y, self.carried, result, traced_times)
+                self.y, self.carried = result.y1, result.carried_next
+            else:
+                self.carried = self.stepper.retry(self.carried, result)
             return
         ratio = self._ratio(result)
         accept = self.clock.judge(interval, ratio)
@@ -144,33 +145,34 @@ class _Run:
     def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
         """Take the step for the lanes that accept it. clean: whether all lanes of the attempt were finite."""
         if accept.all():
-            self._accept(interval, active, self.y, self.first, result, traced_times)
-            self.y, self.first = result.y1, result.first_next
+            self._accept(interval, active, self.y, self.carried, result, traced_times)
+            self.y, self.carried = result.y1, result.carried_next
             return
         if not accept.any():
             return
         places = torch.from_numpy(np.flatnonzero(accept)).to(self.y.device)
         part = interval.part(accept)
-        y, first = self.y.index_select(0, places), None if self.first is None else self.first.index_select(0, places)
+        y = self.y.index_select(0, places)
+        carried = None if self.carried is None else self.carried.index_select(0, places)
         times = None if traced_times is None else tuple(x.index_select(0, places) for x in traced_times)
         if self.traced and not clean:
             # Made again without the lanes that went NaN: their rows would reach shared parameters as 0 * NaN.
             t, t_end = (part.t, part.t_end) if times is None else times
-            result = self.stepper.step(self.equation.select(places), t, t_end, y, first, traced=True)
+            result = self.stepper.step(self.equation.select(places), t, t_end, y, carried, traced=True)
         else:
-            following = None if result.first_next is None else result.first_next.index_select(0, places)
+            following = None if result.carried_next is None else result.carried_next.index_select(0, places)
             chosen = result.y1.index_select(0, places), result.stages.index_select(1, places)
             result = StepResult(*chosen, None, following)
-        attempt = Attempt(interval, active, accept, self.y, self.first)
-        self._accept(part, active[accept], y, first, result, times, attempt)
+        attempt = Attempt(interval, active, accept, self.y, self.carried)
+        self._accept(part, active[accept], y, carried, result, times, attempt)
         self.y = self.y.index_copy(0, places, result.y1)
-        if self.first is None or result.first_next is None:
-            self.first = None
+        if self.carried is None or result.carried_next is None:
+            self.carried = None
         else:
-            self.first = self.first.index_copy(0, places, result.first_next)
+            self.carried = self.carried.index_copy(0, places, result.carried_next)
 
     def _accept(
-        self, interval, lanes, y, first, result, traced_times: TracedTimes, attempt: Attempt | None = None
+        self, interval, lanes, y, carried, result, traced_times: TracedTimes, attempt: Attempt | None = None
     ) -> None:
         """Write down the step of these lanes. attempt: where not all lanes accepted, that of all."""
         accepted: Any = self.clock.accepted
@@ -178,16 +180,16 @@ class _Run:
         rows = self.recorder.take(interval, lanes, number, y, result, traced_times)
         if self.journal is not None:
             places = None if lanes is None else torch.from_numpy(lanes).to(y.device)
-            carried = first if self.stepper.carries_first else None
-            step = AcceptedStep(interval, places, y, carried, rows)
-            self.journal(step, attempt or Attempt(interval, lanes, None, y, first))
+            handed = carried if self.stepper.carries else None
+            step = AcceptedStep(interval, places, y, handed, rows)
+            self.journal(step, attempt or Attempt(interval, lanes, None, y, carried), result)
 
     def _keep_lanes(self, keep: np.ndarray) -> None:
         """Only these of the active lanes go on: the others leave the computation."""
         places = torch.from_numpy(keep).to(self.y.device)
         self.y = self.y.index_select(0, places)
-        if self.first is not None:
-            self.first = self.first.index_select(0, places)
+        if self.carried is not None:
+            self.carried = self.carried.index_select(0, places)
         self.equation = self.equation.select(places)
         self.lanes = places if self.lanes is None else self.lanes.index_select(0, places)
         rtol, atol = (x.index_select(0, places) if isinstance(x, torch.Tensor) else x for x in self.tolerances)

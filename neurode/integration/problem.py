@@ -12,7 +12,7 @@ from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.integration.recorder import EndRows, Recorder, StepRows
 from neurode.integration.save import Save
 from neurode.integration.times import OutputTimes
-from neurode.methods.stepper import AbstractStepper
+from neurode.methods.stepper import AbstractStepper, StepResult
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,14 @@ class Problem:
 class AcceptedStep:
     """One accepted step as a gradient needs it to make it again: where it began, and which saved rows it wrote.
 
-    lanes: index tensor of the original lanes, None for all. first: f at the beginning, where the method hands it over.
+    lanes: index tensor of the original lanes, None for all. carried: what the step was handed, where its method carries
+    anything.
     """
 
     interval: Interval
     lanes: torch.Tensor | None
     y: torch.Tensor
-    first: torch.Tensor | None
+    carried: torch.Tensor | None
     rows: StepRows
 
 
@@ -56,7 +57,7 @@ class Attempt:
     """One turn of the loop in which a step was accepted: what it takes to repeat it, to the last bit.
 
     All lanes that took part are here, also those that rejected: rounding depends on how many are computed together.
-    interval, y, first: of these lanes. lanes: their original numbers, None for the one lane of a joint solve.
+    interval, y, carried: of these lanes. lanes: their original numbers, None for the one lane of a joint solve.
     accepted: (lanes,) bool, which of them accepted; None for all.
     """
 
@@ -64,11 +65,11 @@ class Attempt:
     lanes: np.ndarray | None
     accepted: np.ndarray | None
     y: torch.Tensor
-    first: torch.Tensor | None
+    carried: torch.Tensor | None
 
 
-Journal = Callable[[AcceptedStep, Attempt], None]
-"""Told of each accepted step."""
+Journal = Callable[[AcceptedStep, Attempt, StepResult], None]
+"""Told of each accepted step, and what it gave."""
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,11 @@ class StepRows:
     ends: EndRows | None = None
     dense: tuple[int, int] | None = None
 
+    @property
+    def read_inside(self) -> bool:
+        """Was the step's inside read, or kept to be read?"""
+        return self.inner is not None or self.dense is not None
+
 
 @dataclass
 class DenseRows:

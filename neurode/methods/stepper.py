@@ -18,17 +18,21 @@ class StepResult:
     """One attempted step; states are packed (core.state).
 
     y1: like y. stages: (stages, *y.shape). error: like y, None without an estimate.
-    first_next: f at the step's end where the method has it anyway (first same as last), else None.
+    carried_next: what the following step is handed (see AbstractStepper), like y; else None.
     """
 
     y1: torch.Tensor
     stages: torch.Tensor
     error: torch.Tensor | None
-    first_next: torch.Tensor | None
+    carried_next: torch.Tensor | None
 
 
 class AbstractStepper(ABC):
-    """One step of a method. Frozen: whatever evolves is an argument or returned."""
+    """One step of a method. Frozen: whatever evolves is an argument or returned.
+
+    Beside the state a step may be handed one more tensor like it by the step before, `carried`: f at the step's
+    beginning where the method has it anyway (first same as last), or a second state that evolves beside the first.
+    """
 
     @property
     @abstractmethod
@@ -51,6 +55,24 @@ class AbstractStepper(ABC):
         """Does a step start from f at its beginning, handed over by the step before (first same as last)?"""
 
     @property
+    def carries(self) -> bool:
+        """Does a step hand anything over? What is said here and in the three below holds for f at the beginning."""
+        return self.carries_first
+
+    def begin(self, y0: torch.Tensor, first: torch.Tensor | None) -> torch.Tensor | None:
+        """What the first step is handed. first: f(t0, y0) where it is known."""
+        del y0
+        return first
+
+    def begin_bar(self, carried_bar: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """The derivative of `begin`: gradients of y0 and of f(t0, y0), None for zero."""
+        return None, carried_bar
+
+    def retry(self, carried: torch.Tensor | None, rejected: StepResult) -> torch.Tensor | None:
+        """What the next attempt from the same place is handed: f at the beginning is known from the rejected one."""
+        return rejected.stages[0] if carried is None else carried
+
+    @property
     @abstractmethod
     def error_order(self) -> int:
         """The local error estimate shrinks like step size to this power."""
@@ -62,11 +84,12 @@ class AbstractStepper(ABC):
         t: StepTime,
         t_end: StepTime,
         y: torch.Tensor,
-        first: torch.Tensor | None,
+        carried: torch.Tensor | None,
         *,
         traced: bool,
     ) -> StepResult:
-        """From (t, y) to t_end. first: f(t, y) where it is known. traced: in differentiable operations only."""
+        """From (t, y) to t_end. carried: what the step before handed over. traced: in differentiable operations
+        only."""
 
     @abstractmethod
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:
@@ -83,9 +106,16 @@ class AbstractStepper(ABC):
 
     @abstractmethod
     def replay(
-        self, scope: TapeScope, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None
+        self,
+        scope: TapeScope,
+        t: HostTime,
+        t_end: HostTime,
+        y: torch.Tensor,
+        carried: torch.Tensor | None,
+        *,
+        read: bool,
     ) -> "Replayed":
-        """Make the step again, recording each call of f on `scope` (core.tape)."""
+        """Make the step again, recording each call of f on `scope` (core.tape). read: are values inside it wanted?"""
 
     @abstractmethod
     def pull_back(
@@ -98,26 +128,26 @@ class AbstractStepper(ABC):
         *,
         time: bool,
     ) -> "StepGradient":
-        """The exact derivative of a replayed step, from gradients of its end, its stages and the handed-over f."""
+        """The exact derivative of a replayed step, from gradients of its end, its stages and what it hands over."""
 
 
 @dataclass(frozen=True)
 class Replayed:
     """A step made again: stages like those of StepResult, and the recorded calls (None where a value was handed
-    over)."""
+    over). halves: the parts of a step that is made of several."""
 
     t: HostTime
     t_end: HostTime
     stages: torch.Tensor
     calls: list[Evaluation | None]
+    halves: "tuple[Replayed, ...]" = ()
 
 
 @dataclass(frozen=True)
 class StepGradient:
-    """Gradients by a step's inputs: state y, the handed-over first stage, and its two times (per lane; None unless
-    asked)."""
+    """Gradients by a step's inputs: state y, what it was handed, and its two times (per lane; None unless asked)."""
 
     y: torch.Tensor
-    first: torch.Tensor | None
+    carried: torch.Tensor | None
     t: torch.Tensor | None
     t_end: torch.Tensor | None

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from neurode import PerSample, solve
+from neurode.gradients.catalogue import gradient_of
+from neurode.gradients.reversible import Reversible
 from neurode.methods.catalogue import METHODS
-from tests.gradients.replay import boundaries_of, places_of, replay
+from tests.gradients.replay import boundaries_of, places_of, replay, replay_reversible
 from tests.problems import SmoothField
 
 BATCH = 3
@@ -98,16 +100,16 @@ class Case:
             return sum(weighted(ys[:n, i]) for i, n in enumerate(solution.lengths.tolist()))
         return sum(weighted(ys[:, i]) for i in range(BATCH)) if self.per_sample else weighted(ys)
 
-    def accepted_times(self) -> list[Tensor]:
+    def accepted_times(self, gradient="direct") -> list[Tensor]:
         """The boundaries of the accepted steps: one list for all, or one a sample."""
         with torch.no_grad():
-            solution = self.solve("direct", save="steps")
+            solution = self.solve(gradient, save="steps")
         if not self.per_sample:
             return [solution.ts]
         return [solution.ts[:n, i] for i, n in enumerate(solution.lengths.tolist())]
 
-    def replay_loss(self, accepted: list[Tensor]) -> Tensor:
-        """The same sum from the solution written out again over the accepted steps."""
+    def replay_loss(self, accepted: list[Tensor], recursion=replay) -> Tensor:
+        """The same sum from the solution written out again over the accepted steps. recursion: see `recursion_of`."""
         tableau = METHODS[self.method].tableau
         at_ts = not METHODS[self.method].has_error and self.step_size is None
         y0 = torch.cat((self.x, self.v.unsqueeze(1)), dim=1)
@@ -122,10 +124,15 @@ class Case:
             else:
                 places = [("boundary", k) for k in range(len(edges))][-1 if self.save == "end" else 0 :]
             scale = self.scale[rows]
-            values = replay(lambda t, y, scale=scale: self.flat_field(t, y, scale), y0[rows], edges, tableau, places)
+            values = recursion(lambda t, y, scale=scale: self.flat_field(t, y, scale), y0[rows], edges, tableau, places)
             stacked = torch.stack(values)
             total = total + weighted(stacked[:, 0] if self.per_sample else stacked)
         return total
+
+
+def recursion_of(gradient):
+    """The steps whose derivative a gradient way is: those of the method, or of its reversible version."""
+    return replay_reversible if isinstance(gradient_of(gradient), Reversible) else replay
 
 
 def weighted(values: Tensor) -> Tensor:

@@ -47,6 +47,40 @@ def replay(f: FlatField, y0: Tensor, boundaries: list[Tensor], tableau: Tableau,
     return [steps[place[1]] if place[0] == "boundary" else inside[n] for n, place in enumerate(places)]
 
 
+def replay_reversible(
+    f: FlatField, y0: Tensor, boundaries: list[Tensor], tableau: Tableau, places: list[tuple], coupling: float = 0.999
+) -> list[Tensor]:
+    """The same through the reversible recursion of McCallum and Foster over the method of the tableau.
+
+    Within a step the solution runs along the method's dense output for the slopes of the increment, and along the
+    straight line of the pull (1 - coupling) (z - y).
+    """
+
+    def slopes_of(start: Tensor, size: Tensor, y: Tensor) -> list[Tensor]:
+        slopes: list[Tensor] = []
+        for node, row in zip(tableau.c, tableau.a, strict=True):
+            moved = sum((size * float(a) * slope for a, slope in zip(row, slopes, strict=True)), start=y)
+            slopes.append(f(start + float(node) * size, moved))
+        return slopes
+
+    def along(slopes: list[Tensor], weights: list) -> Tensor:
+        return sum((float(w) * k if not isinstance(w, Tensor) else w * k for w, k in zip(weights, slopes, strict=True)))
+
+    ys, z, inside = [y0], y0, {}
+    for k, (start, end) in enumerate(pairwise(boundaries)):
+        size, y = end - start, ys[-1]
+        slopes = slopes_of(start, size, z)
+        for number, place in enumerate(places):
+            if place[0] == "inside" and place[1] == k:
+                theta = (place[2] - start) / size
+                weights = [sum(float(c) * theta ** (p + 1) for p, c in enumerate(row)) for row in tableau.dense]
+                inside[number] = y + theta * (1 - coupling) * (z - y) + size * along(slopes, weights)
+        y_next = coupling * y + (1 - coupling) * z + size * along(slopes, list(tableau.b))
+        z = z + size * along(slopes_of(end, -size, y_next), list(tableau.b))
+        ys.append(y_next)
+    return [ys[place[1]] if place[0] == "boundary" else inside[n] for n, place in enumerate(places)]
+
+
 def places_of(times: Tensor, boundaries: list[Tensor]) -> list[tuple]:
     """Where each time lies: on a boundary (exactly), or inside a step."""
     edges = torch.stack([edge.detach() for edge in boundaries])
@@ -62,15 +96,19 @@ def places_of(times: Tensor, boundaries: list[Tensor]) -> list[tuple]:
     return places
 
 
-def directional_difference(loss: Callable[[], Tensor], leaf: Tensor, direction: Tensor, width: float = 2e-5) -> float:
-    """The derivative of loss() when `leaf` moves along `direction`, by central differences of order four."""
-    original = leaf.detach().clone()
+def directional_difference(
+    loss: Callable[[], Tensor], leaves: list[Tensor], directions: list[Tensor], width: float = 2e-5
+) -> float:
+    """The derivative of loss() when the leaves move along their directions, by central differences of order four."""
+    originals = [leaf.detach().clone() for leaf in leaves]
 
     def at(factor: float) -> float:
         with torch.no_grad():
-            leaf.copy_(original + factor * width * direction)
+            for leaf, original, direction in zip(leaves, originals, directions, strict=True):
+                leaf.copy_(original + factor * width * direction)
             value = loss().item()
-            leaf.copy_(original)
+            for leaf, original in zip(leaves, originals, strict=True):
+                leaf.copy_(original)
         return value
 
     return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * width)

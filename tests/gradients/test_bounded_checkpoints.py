@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from neurode import AdaptiveSteps, Checkpointed, PerSample, Status, solve
-from neurode.gradients import journal, sweep
+from neurode.gradients import checkpointed, journal
 from neurode.gradients.schedule import OnlineSchedule, reverse_cost, way_back
 from neurode.methods.catalogue import METHODS
 from neurode.methods.tableaus.heun import HEUN
@@ -113,7 +113,7 @@ def test_never_more_than_k_states_are_kept(k, method, batching, monkeypatch):
         def __setitem__(self, place, state):
             super().__setitem__(place, state)
             most.append(len(self))
-            for tensor in (state.y, state.first):
+            for tensor in (state.y, state.carried):
                 assert tensor is None or tensor.untyped_storage().nbytes() == tensor.nbytes
 
     class Watched(journal.SomeStates):
@@ -121,7 +121,7 @@ def test_never_more_than_k_states_are_kept(k, method, batching, monkeypatch):
             super().__init__(slots, problem)
             self.states = Counted()
 
-    monkeypatch.setattr(sweep, "SomeStates", Watched)
+    monkeypatch.setattr(checkpointed, "SomeStates", Watched)
     y0 = torch.ones(2, 2, dtype=torch.float64, requires_grad=True)
     field = SmoothField()
     ys = solve(

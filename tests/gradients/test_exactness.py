@@ -1,6 +1,7 @@
 """Gradients are those of the discrete solution over the accepted steps: against central differences, for everything."""
 
 import itertools
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -8,8 +9,11 @@ import torch
 from neurode import Checkpointed
 from neurode.gradients.catalogue import GRADIENTS
 from neurode.methods.catalogue import METHODS, adaptive_methods
-from tests.gradients.cases import Case
-from tests.gradients.replay import directional_difference
+from tests.gradients.cases import Case, recursion_of
+from tests.gradients.replay import directional_difference, replay
+
+pytestmark = pytest.mark.filterwarnings("ignore:gradient='reversible'.* two states")
+"""Steps of 0.4 by Euler's method and its like are coarse, and the reversible ones say so; their gradients are exact."""
 
 WAYS = {**GRADIENTS, "checkpointed with two states": Checkpointed(2)}
 SAVES = ("ts", "end", "steps", "dense")
@@ -32,41 +36,71 @@ def some_cases():
             yield case
 
 
-def check(case: Case):
-    """Each gradient way against differences along random directions, and every entry against autograd of the replay."""
-    accepted, leaves = case.accepted_times(), case.leaves()
-    replayed = case.replay_loss(accepted)
+@dataclass
+class Due:
+    """What every way of one recursion has to give: the loss, its gradients, and slopes along directions.
+
+    slopes: by the names of the leaves that move together.
+    """
+
+    loss: float
+    gradients: dict[str, torch.Tensor]
+    directions: dict[str, torch.Tensor]
+    slopes: dict[tuple[str, ...], float]
+
+
+def due_of(case: Case, gradient, *, together: bool) -> Due:
+    recursion, accepted, leaves = recursion_of(gradient), case.accepted_times(gradient), case.leaves()
+    replayed = case.replay_loss(accepted, recursion)
     due = torch.autograd.grad(replayed, list(leaves.values()), allow_unused=True)
     due = [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(due, leaves.values(), strict=True)]
     generator = torch.Generator().manual_seed(5)
-    differences = {}
-    for name, leaf in leaves.items():
-        direction = torch.randn(leaf.shape, generator=generator, dtype=torch.float64)
-        slope = directional_difference(lambda: case.replay_loss(accepted), leaf, direction)
-        differences[name] = (direction, slope)
+    directions = {
+        name: torch.randn(leaf.shape, generator=generator, dtype=torch.float64) for name, leaf in leaves.items()
+    }
+    slopes = {}
+    for names in [tuple(leaves)] if together else [(name,) for name in leaves]:
+        moved, along = [leaves[name] for name in names], [directions[name] for name in names]
+        slopes[names] = directional_difference(lambda: case.replay_loss(accepted, recursion), moved, along)
+    return Due(replayed.item(), dict(zip(leaves, due, strict=True)), directions, slopes)
+
+
+def check(case: Case, *, thorough: bool):
+    """Each gradient way against differences along random directions, and every entry against autograd of the replay.
+
+    thorough: differences leaf by leaf for every recursion; else all leaves of the reversible one move together.
+    """
+    leaves, known = case.leaves(), {}
     for gradient, way in WAYS.items():
+        recursion = recursion_of(way)
+        if recursion not in known:
+            known[recursion] = due_of(case, way, together=not thorough and recursion is not replay)
+        due = known[recursion]
         loss = case.loss(way)
-        assert loss.item() == pytest.approx(replayed.item(), rel=1e-11, abs=1e-11)
+        assert loss.item() == pytest.approx(due.loss, rel=1e-11, abs=1e-11)
         found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-        for (name, leaf), own, exact in zip(leaves.items(), found, due, strict=True):
-            own = torch.zeros_like(leaf) if own is None else own
-            direction, slope = differences[name]
-            size = max(1.0, (own.abs() * direction.abs()).sum().item())
-            assert (own * direction).sum().item() == pytest.approx(slope, rel=1e-6, abs=1e-7 * size), (gradient, name)
-            torch.testing.assert_close(
-                own, exact, rtol=1e-9, atol=1e-9, msg=lambda m, n=name, g=gradient: f"{g}, {n}: {m}"
-            )
+        own = {
+            name: torch.zeros_like(leaf) if g is None else g
+            for (name, leaf), g in zip(leaves.items(), found, strict=True)
+        }
+        for name, exact in due.gradients.items():
+            message = f"{gradient}, {name}: "
+            torch.testing.assert_close(own[name], exact, rtol=1e-9, atol=1e-9, msg=lambda m, s=message: s + m)
+        for names, slope in due.slopes.items():
+            products = torch.cat([(own[name] * due.directions[name]).reshape(-1) for name in names])
+            size = max(1.0, products.abs().sum().item())
+            assert products.sum().item() == pytest.approx(slope, rel=1e-6, abs=1e-7 * size), (gradient, names)
 
 
 @pytest.mark.parametrize("case", list(some_cases()), ids=str)
 def test_gradients_agree_with_differences_over_the_accepted_steps(case):
-    check(case)
+    check(case, thorough=False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", list(every_case()), ids=str)
 def test_gradients_agree_with_differences_in_every_arrangement(case):
-    check(case)
+    check(case, thorough=True)
 
 
 def test_the_fast_cases_hold_every_setting():

@@ -8,6 +8,7 @@ from torch import nn
 
 from neurode import PerSample, solve
 from neurode.gradients.catalogue import GRADIENTS
+from tests.gradients.ways import by_autograd
 from tests.problems import SmoothField
 
 TS = torch.tensor([0.0, 0.5, 1.2], dtype=torch.float64)
@@ -25,10 +26,15 @@ def backward(f, gradient, batching="joint", start=None, **options):
     solve(f, start, TS, gradient=gradient, batching=batching, **options).ys.square().sum().backward()
 
 
-def gradients_of(module, gradient, batching="joint", f=None):
+def gradients_of(module, gradient, batching="joint", f=None, **options):
     """Gradients of a module's parameters after a solve with f (default: the module itself)."""
-    backward(f or module, gradient, batching)
+    backward(f or module, gradient, batching, **options)
     return {name: parameter.grad for name, parameter in module.named_parameters()}
+
+
+def due_of(module, gradient, batching="joint"):
+    """What they have to be: those of plain autograd."""
+    return gradients_of(module, batching=batching, **by_autograd(gradient))
 
 
 def assert_same(found, due):
@@ -61,12 +67,13 @@ WRAPPINGS = {
 }
 
 
+@WAYS
 @BATCHINGS
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_parameters_are_found_however_the_field_is_wrapped(wrapping, batching):
-    due = gradients_of(SmoothField(), "direct", batching)
+def test_parameters_are_found_however_the_field_is_wrapped(wrapping, batching, gradient):
+    due = due_of(SmoothField(), gradient, batching)
     field = SmoothField()
-    assert_same(gradients_of(field, "checkpointed", batching, WRAPPINGS[wrapping](field)), due)
+    assert_same(gradients_of(field, gradient, batching, WRAPPINGS[wrapping](field)), due)
     assert all(gradient.abs().max() > 0 for gradient in due.values())
 
 
@@ -83,7 +90,7 @@ def test_a_weight_used_twice_gets_the_sum(gradient):
 
     first = torch.tensor([[0.3, -0.2], [0.1, 0.4]], dtype=torch.float64, requires_grad=True)
     second = first.detach().clone().requires_grad_()
-    backward(lambda t, y: torch.tanh(y @ first) @ second.T, "direct")
+    backward(lambda t, y: torch.tanh(y @ first) @ second.T, **by_autograd(gradient))
     module = Shared()
     backward(module, gradient)
     torch.testing.assert_close(module.weight.grad, first.grad + second.grad, rtol=1e-10, atol=1e-11)
@@ -91,7 +98,7 @@ def test_a_weight_used_twice_gets_the_sum(gradient):
 
 @WAYS
 def test_a_frozen_parameter_gets_no_gradient_and_changes_no_other(gradient):
-    due = gradients_of(SmoothField(), "direct")
+    due = due_of(SmoothField(), gradient)
     field = SmoothField()
     field.w_in.requires_grad_(False)
     found = gradients_of(field, gradient)
@@ -107,7 +114,7 @@ def test_a_parameter_that_is_not_used_disturbs_nothing(gradient):
     found = gradients_of(field, gradient)
     unused = found.pop("unused")
     assert unused is None or torch.equal(unused, torch.zeros(3, dtype=torch.float64))
-    assert_same(found, gradients_of(SmoothField(), "direct"))
+    assert_same(found, due_of(SmoothField(), gradient))
 
 
 @WAYS
@@ -146,7 +153,7 @@ def test_gradients_reach_a_network_that_made_the_weights(batching, gradient):
             made = torch.outer(reference, reference) + torch.eye(2, dtype=torch.float64) * 0.1
             return torch.tanh(y @ made)
 
-    backward(Plain(), "direct", batching)
+    backward(Plain(), batching=batching, **by_autograd(gradient))
     torch.testing.assert_close(found, reference.grad, rtol=1e-10, atol=1e-11)
 
 

@@ -58,11 +58,14 @@ def test_gradgradcheck_passes_with_direct(batching):
     assert torch.autograd.gradgradcheck(outputs, (Y0.clone().requires_grad_(),), atol=1e-6)
 
 
+@pytest.mark.parametrize("gradient", [name for name in GRADIENTS if name != "direct"])
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
-def test_a_second_derivative_by_checkpointed_is_refused_with_the_way_to_it(batching):
+def test_a_second_derivative_is_refused_with_the_way_to_it(batching, gradient):
     y0 = Y0.clone().requires_grad_()
-    loss = solve(van_der_pol(1.0), y0, [0.0, 1.0], gradient="checkpointed", batching=batching).ys.sum()
-    with pytest.raises(RuntimeError, match="first derivatives only.*Solve with gradient='direct'"):
+    loss = solve(van_der_pol(1.0), y0, [0.0, 1.0], gradient=gradient, batching=batching).ys.sum()
+    with pytest.raises(
+        RuntimeError, match=f"gradient='{gradient}' gives first derivatives only.*Solve with gradient='direct'"
+    ):
         torch.autograd.grad(loss, y0, create_graph=True)
 
 
@@ -106,4 +109,4 @@ def test_the_list_of_ways_is_by_name_and_takes_objects():
     assert gradient_of("checkpointed") == Checkpointed()
     own = Checkpointed()
     assert gradient_of(own) is own
-    assert set(GRADIENTS) == {"direct", "checkpointed"}
+    assert set(GRADIENTS) == {"direct", "checkpointed", "reversible"}

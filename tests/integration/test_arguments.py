@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from neurode import AdaptiveSteps, ConstantSteps, PerSample, solve
+from neurode.gradients.catalogue import GRADIENTS
 
 Y0 = torch.ones(3, 2, dtype=torch.float64)
 
@@ -135,7 +136,7 @@ def test_a_per_sample_leaf_with_the_wrong_number_of_rows_is_refused():
 
 
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
-@pytest.mark.parametrize("gradient", ["checkpointed", "direct"])
+@pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize(
     ("f", "error", "message"),
     [

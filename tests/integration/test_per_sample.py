@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurode import PerSample, Status, solve
+from neurode.gradients.catalogue import GRADIENTS
 from neurode.methods.catalogue import METHODS
 from tests.problems import SmoothField, forced_decay, scipy_reference, van_der_pol
 from tests.stubs import Recording
@@ -218,7 +219,7 @@ def test_a_nan_sample_leaves_all_others_untouched(method, value):
     assert torch.equal(solution.stats.num_steps[healthy], good.stats.num_steps)
 
 
-@pytest.mark.parametrize("gradient", ["checkpointed", "direct"])
+@pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize("method", ["dopri5", "bosh3", "rk4"])
 def test_a_nan_sample_leaves_the_gradients_of_all_others_untouched(method, gradient):
     """Also those of the parameters that all samples share: zero times NaN must not come into their sum."""

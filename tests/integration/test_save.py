@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from neurode import Save, solve
+from neurode.gradients.catalogue import GRADIENTS
 from neurode.methods.catalogue import METHODS
 from tests.problems import forced_decay, oscillator
 
@@ -128,7 +129,7 @@ def test_a_tuple_and_a_dict_come_back_from_evaluate():
     assert solution.evaluate(0.5)["v"].shape == (2,)
 
 
-@pytest.mark.parametrize("gradient", ["checkpointed", "direct"])
+@pytest.mark.parametrize("gradient", GRADIENTS)
 @BATCHINGS
 def test_the_derivative_of_the_dense_output_by_time_is_the_field(batching, gradient):
     problem = oscillator()

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from neurode import AdaptiveSteps, solve
+from neurode.gradients.catalogue import GRADIENTS
 from neurode.methods.catalogue import METHODS, adaptive_methods
 from tests.problems import forced_decay
 from tests.stubs import Recording
@@ -54,7 +55,7 @@ def test_own_intervals_are_kept_by_every_sample_in_either_precision(method, dtyp
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("gradient", ["checkpointed", "direct"])
+@pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize(("batching", "shape"), [("joint", ()), ("per_sample", (4, 1, 1))], ids=["joint", "per_sample"])
 def test_f_sees_time_in_the_shape_and_dtype_of_the_state(batching, shape, gradient, dtype):
     f = Recording(lambda t, y: -y * t)

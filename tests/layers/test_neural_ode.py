@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from neurode import Direct, NeuralODE, Solution, SolveError, solve
+from neurode.gradients.catalogue import GRADIENTS
 from tests.problems import SmoothField
 
 Y0 = torch.tensor([[0.5, -1.0], [1.5, 0.3]], dtype=torch.float64)
@@ -85,7 +86,7 @@ def test_it_moves_between_precisions():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
-@pytest.mark.parametrize("gradient", ["checkpointed", "direct"])
+@pytest.mark.parametrize("gradient", GRADIENTS)
 def test_on_a_cuda_device_it_gives_what_it_gives_on_the_cpu(batching, gradient):
     ts = torch.tensor([0.0, 0.4, 1.0], dtype=torch.float64)
 
@@ -102,7 +103,8 @@ def test_on_a_cuda_device_it_gives_what_it_gives_on_the_cpu(batching, gradient):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("gradient", ["checkpointed", "direct"])
+@pytest.mark.filterwarnings("ignore:gradient='reversible'.* two states")  # at these tolerances it is right to say so
+@pytest.mark.parametrize("gradient", GRADIENTS)
 def test_it_trains(gradient):
     """A rotation is learned from its end points, in a stack with other layers."""
     torch.manual_seed(0)

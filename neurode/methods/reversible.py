@@ -1,0 +1,225 @@
+"""The algebraically reversible version of an explicit Runge-Kutta method: a step, its exact inverse, its derivative.
+
+S. McCallum and J. Foster, Efficient, accurate and stable gradients for neural ODEs (2024), arXiv 2410.11648. With
+Psi_h(t, y) the increment of the base method, a second state z beside y, z[0] = y[0], and the coupling l:
+
+    y[n+1] = l y[n] + (1 - l) z[n] + Psi_h(t[n], z[n])        z[n+1] = z[n] - Psi_{-h}(t[n+1], y[n+1])
+    z[n] = z[n+1] + Psi_{-h}(t[n+1], y[n+1])                  y[n] = (y[n+1] - (1 - l) z[n] - Psi_h(t[n], z[n])) / l
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import dropwhile
+
+import numpy as np
+import torch
+
+from neurode.core.equation import Equation
+from neurode.core.tape import TapeScope
+from neurode.methods.explicit_rk import ExplicitRungeKutta
+from neurode.methods.slopes import PulledSlopes, Slopes, combination, step_size, traced_advance
+from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
+
+
+@dataclass(frozen=True)
+class ReversibleRungeKutta(AbstractStepper):
+    """Two states that step over each other by a base method; of the base's order, and undone up to rounding.
+
+    Good for gradients that keep no states. Not good for fields that contract: on y' = -k y the difference of the two
+    states grows like l exp(k h) a step, so that only k h < -log l is stable for ever.
+    base: the method whose increments are used. coupling: l, in (0, 1]; at 1 the states are pulled together by nothing;
+    the smaller, the stabler forward, and the more rounding grows in the inverse (by 1/l a step).
+    A step's stages are the slopes of Psi_h, with which dense output and error estimate are the base's, and the pull
+    (1 - l)(z - y) / h as one more slope, so that dense output meets both ends of the step.
+    """
+
+    base: ExplicitRungeKutta
+    coupling: float = 0.999
+
+    def __post_init__(self):
+        if not isinstance(self.base, ExplicitRungeKutta):
+            raise TypeError(
+                f"a reversible method is made from an explicit Runge-Kutta one, but the base is {self.base!r}."
+            )
+        if not 0 < self.coupling <= 1:
+            raise ValueError(f"coupling must lie in (0, 1], but is {self.coupling}. 0.999 is usual.")
+
+    @cached_property
+    def _all(self) -> Slopes:
+        """Every slope of the base: what its error estimate and dense output need."""
+        return Slopes(self.base.tableau, self.base.tableau.num_stages, ends_within=False)
+
+    @cached_property
+    def _weighted(self) -> Slopes:
+        """The slopes of an increment: those at the end with no weight (first same as last) take no part."""
+        count = len(list(dropwhile(lambda weight: weight == 0, reversed(self.base.tableau.b))))
+        return Slopes(self.base.tableau, count, ends_within=False)
+
+    @property
+    def name(self) -> str:
+        return f"reversible {self.base.name}"
+
+    @property
+    def order(self) -> int:
+        return self.base.order
+
+    @property
+    def has_error(self) -> bool:
+        return self.base.has_error
+
+    @property
+    def carries_first(self) -> bool:
+        return False
+
+    @property
+    def error_order(self) -> int:
+        return self.base.error_order
+
+    @property
+    def carries(self) -> bool:
+        return True
+
+    def begin(self, y0: torch.Tensor, first: torch.Tensor | None) -> torch.Tensor:
+        del first
+        return y0
+
+    def begin_bar(self, carried_bar: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return carried_bar, None
+
+    def retry(self, carried: torch.Tensor | None, rejected: StepResult) -> torch.Tensor | None:
+        del rejected
+        return carried
+
+    def step(
+        self,
+        equation: Equation,
+        t: StepTime,
+        t_end: StepTime,
+        y: torch.Tensor,
+        carried: torch.Tensor | None,
+        *,
+        traced: bool,
+    ) -> StepResult:
+        assert carried is not None
+        if traced:
+            return self._traced_step(equation, t, t_end, y, carried)
+        z, size = carried, step_size(t, t_end, y)
+        stages, _ = self._all.evaluate(equation, t, t_end, z, None)
+        y1 = self._increment(stages, size).add_(y, alpha=self.coupling).add_(z, alpha=1 - self.coupling)
+        back, _ = self._weighted.evaluate(equation, t_end, t, y1, None)
+        z1 = z - self._increment(back, -size)
+        # A second state that is NaN or infinite makes the first one NaN, which is watched.
+        y1 = y1.add_(z1 - z1)
+        error, table = None, self._all.table(y)
+        if table.error is not None:
+            error = combination(stages, len(stages), table.error).mul_(size)
+        pull = (z - y).mul_(1 - self.coupling).div_(size)
+        return StepResult(y1, torch.cat((stages, pull.unsqueeze(0))), error, z1)
+
+    def _traced_step(self, equation, t, t_end, y, z) -> StepResult:
+        """The same step in operations that autograd follows."""
+        weights = self.base.tableau.b_vector
+        slopes, _, size = self._all.evaluate_traced(equation, t, t_end, z, None)
+        y1 = traced_advance(self.coupling * y + (1 - self.coupling) * z, slopes, weights, size)
+        back, _, back_size = self._weighted.evaluate_traced(equation, t_end, t, y1, None)
+        z1 = traced_advance(z, back, -weights[: len(back)], back_size)
+        y1 = y1 + (z1 - z1).detach()
+        pull = (z - y) * (1 - self.coupling) / size
+        error, table = None, self._all.table(y)
+        if table.error is not None:
+            plain = size if isinstance(size, float) else size.detach()
+            error = combination(torch.stack(slopes).detach(), len(slopes), table.error).mul_(plain)
+        return StepResult(y1, torch.stack((*slopes, pull)), error, z1)
+
+    def _increment(self, stages: torch.Tensor, size) -> torch.Tensor:
+        """Psi = h sum_i b[i] k[i]; by the same operations wherever it is made, so that the inverse meets it exactly."""
+        weighted = self._weighted
+        return combination(stages, weighted.count, weighted.table(stages).combine).mul_(size)
+
+    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
+        return np.column_stack((self.base.dense_weights(theta), theta))
+
+    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
+        return np.column_stack((self.base.dense_slopes(theta), np.ones(len(theta))))
+
+    @cached_property
+    def dense_matrix(self) -> np.ndarray:
+        matrix = self.base.dense_matrix
+        return np.vstack((matrix, np.eye(1, matrix.shape[1])))
+
+    def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
+        up = self._record_up(scope, t, t_end, carried, read)
+        y1 = self._increment(up.stages, step_size(t, t_end, y))
+        y1 = y1.add_(y, alpha=self.coupling).add_(carried, alpha=1 - self.coupling)
+        return self._replayed(y, carried, up, self._weighted.record(scope, t_end, t, y1))
+
+    def invert(
+        self, scope: TapeScope, t, t_end, y1: torch.Tensor, z1: torch.Tensor, *, read: bool
+    ) -> tuple[torch.Tensor, torch.Tensor, Replayed]:
+        """The states (y, z) at t from those at t_end, and the step between them as `replay` makes it again."""
+        size = step_size(t, t_end, y1)
+        back = self._weighted.record(scope, t_end, t, y1)
+        z = z1 + self._increment(back.stages, -size)
+        up = self._record_up(scope, t, t_end, z, read)
+        y = (y1 - self._increment(up.stages, size)).add_(z, alpha=self.coupling - 1).div_(self.coupling)
+        return y, z, self._replayed(y, z, up, back)
+
+    def _record_up(self, scope: TapeScope, t, t_end, z: torch.Tensor, read: bool) -> Replayed:
+        return (self._all if read else self._weighted).record(scope, t, t_end, z)
+
+    def _replayed(self, y: torch.Tensor, z: torch.Tensor, up: Replayed, back: Replayed) -> Replayed:
+        pull = (z - y).mul_(1 - self.coupling).div_(step_size(up.t, up.t_end, y))
+        return Replayed(up.t, up.t_end, torch.cat((up.stages, pull.unsqueeze(0))), [], halves=(up, back))
+
+    def pull_back(
+        self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar, *, time: bool
+    ) -> StepGradient:
+        up, back = replayed.halves
+        # z1 = z - Psi_{-h}(t_end, y1): what z1 passes on goes to z whole, and through the increment to y1.
+        second = self._weighted.pull_back(scope, back, -next_bar, None, None, time=time)
+        y1_bar = y1_bar + second.arguments[:-1].sum(0)
+        slopes = self._all if len(up.stages) == self._all.count else self._weighted
+        of_slopes = None if stages_bar is None else stages_bar[:-1]
+        first = slopes.pull_back(scope, up, y1_bar, of_slopes, None, time=time)
+        z_bar = next_bar + first.arguments[:-1].sum(0)
+        z_bar.add_(y1_bar, alpha=1 - self.coupling)
+        y_bar = self.coupling * y1_bar
+        if stages_bar is not None:
+            pull_bar = stages_bar[-1] * (1 - self.coupling) / step_size(up.t, up.t_end, y_bar)
+            z_bar.add_(pull_bar)
+            y_bar.sub_(pull_bar)
+        t_bar, t_end_bar = self._time_bars(replayed, first, second, stages_bar) if time else (None, None)
+        return StepGradient(y_bar, z_bar, t_bar, t_end_bar)
+
+    def _time_bars(self, replayed: Replayed, first: PulledSlopes, second: PulledSlopes, stages_bar):
+        """The second half begins at t_end and ends at t."""
+        assert first.t is not None
+        assert first.t_end is not None
+        assert second.t is not None
+        assert second.t_end is not None
+        t_bar, t_end_bar = first.t + second.t_end, first.t_end + second.t
+        if stages_bar is not None:
+            size = step_size(replayed.t, replayed.t_end, replayed.stages[0])
+            size_bar = (stages_bar[-1] * replayed.stages[-1] / size).view(len(t_bar), -1).sum(1)
+            t_bar, t_end_bar = t_bar + size_bar, t_end_bar - size_bar
+        return t_bar, t_end_bar
+
+
+def reversible(base: AbstractStepper, coupling: float) -> ReversibleRungeKutta:
+    """The reversible version of a method; one that is reversible already stays as it is.
+
+    Raises TypeError for a method that has none, ValueError for one that is already reversible by another coupling.
+    """
+    if isinstance(base, ReversibleRungeKutta):
+        if base.coupling != coupling:
+            raise ValueError(
+                f"the method is reversible already, with coupling {base.coupling}, but coupling {coupling} is asked "
+                "for. Give both the same."
+            )
+        return base
+    if not isinstance(base, ExplicitRungeKutta):
+        raise TypeError(
+            f"method {base.name!r} has no reversible version: that is made from an explicit Runge-Kutta method. "
+            "Use gradient='checkpointed'."
+        )
+    return ReversibleRungeKutta(base, coupling)
