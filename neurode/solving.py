@@ -51,12 +51,10 @@ def solve(
 
     f: the vector field, f(t, y) or with args f(t, y, args); returns the derivative in y's shape and dtype. Jointly t is
         0-d; per sample it has shape (batch, 1, ..., 1) against a tensor state, (batch,) for a tuple or dict. It is
-        never
-        called outside [t0, t1].
+        never called outside [t0, t1].
     y0: initial state: a tensor of any shape, or a tuple or dict of tensors; float32 or float64.
     ts: output times, rising or falling, ts[0] being t0 and ts[-1] t1: (n,) for all; per sample also (n, batch), or a
-    list
-        of 1-D tensors, one a sample.
+        list of 1-D tensors, one a sample.
     args: any nest of tensors for f; a leaf wrapped in PerSample(...) has a row a sample.
     method: a name of neurode.methods.catalogue, a Tableau, or a stepper.
     rtol, atol: tolerances of the error of each step; numbers, or tensors that broadcast against y0. None: 1e-3 and 1e-6
@@ -65,8 +63,7 @@ def solve(
         error estimate steps from one time of ts to the next.
     controller: "I" (default), "PI", "PID", or AdaptiveSteps(...), ConstantSteps(...).
     batching: "joint": the whole state steps together. "per_sample": the first axis is a batch, and each sample has
-    its own
-        times, step size, status and statistics; those that are done leave the computation.
+        its own times, step size, status and statistics; those that are done leave the computation.
     gradient: "checkpointed" (default), "direct" or "reversible" (which solves by the reversible version of the method),
         or an object with settings: Checkpointed(k) bounds the memory.
     save: "ts" (default), "end", "steps" or "dense"; or Save(...).
@@ -75,8 +72,7 @@ def solve(
     throw: raise SolveError when the end is not reached; False returns what was solved, NaN beyond it.
 
     Returns a Solution. Raises TypeError or ValueError for arguments that do not fit together, SolveError (with the
-    time,
-    the step, the tolerance and what to try) when a solve fails.
+    time, the step, the tolerance and what to try) when a solve fails.
     """
     if batching not in ("joint", "per_sample"):
         raise ValueError(f"batching must be 'joint' or 'per_sample', but is {batching!r}.")
@@ -214,6 +210,7 @@ def _solution(problem: Problem, run: Differentiated) -> Solution:
         reached=tensor(trajectory.reached),
         last_step=tensor(trajectory.last_size),
         dense=dense,
+        backward=run.backward,
     )
 
 

@@ -4,14 +4,17 @@ The gradient is that of the discrete solution with the accepted steps held fixed
 tolerance.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
+
 from neurode.core.nest import describe
-from neurode.gradients.exact import AbstractTrail, solve_with_trail
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.gradients.journal import EveryState, SomeStates
 from neurode.gradients.schedule import Slots
 from neurode.gradients.sweep import Sweep
+from neurode.gradients.trail import AbstractExactTrail, solve_with_trail
 from neurode.integration.problem import AcceptedStep, Attempt, Problem
 from neurode.methods.stepper import StepResult
 
@@ -59,7 +62,7 @@ class Checkpointed(AbstractGradient):
         return solve_with_trail(problem, _StoredStates(self.k))
 
 
-class _StoredStates(AbstractTrail):
+class _StoredStates(AbstractExactTrail):
     """The accepted steps with the states they began at: every one, or k of them and the rest made again."""
 
     name = "checkpointed"
@@ -75,6 +78,13 @@ class _StoredStates(AbstractTrail):
     def note(self, step: AcceptedStep, attempt: Attempt, result: StepResult) -> None:
         del result
         self.journal.note(step, attempt)
+
+    def kept(self) -> Iterable[torch.Tensor]:
+        return self.journal.kept()
+
+    @property
+    def evaluations(self) -> int:
+        return self.journal.evaluations
 
     def walk_back(self, sweep: Sweep) -> None:
         for step in self.journal.backwards():

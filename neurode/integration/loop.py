@@ -242,6 +242,8 @@ class _Run:
             status[status == Status.SUCCESS] = Status.NON_FINITE
         width = self.problem.equation.layout.width
         values = torch.cat(recorder.values) if recorder.values else self.problem.y0.new_empty(0, width)
+        # They are in `values` now: kept as well, they would hold each state they are views of.
+        recorder.values.clear()
         return Trajectory(
             recorder=recorder,
             values=values,
