@@ -83,11 +83,18 @@ class AbstractExactTrail(AbstractTrail):
         """Make the steps again, the last one first, and hand each to the sweep."""
 
 
-def solve_with_trail(problem: Problem, trail: AbstractTrail) -> Differentiated:
-    """Solve, and differentiate by walking the trail back; where nothing wants a gradient no trail is left."""
+def solve_with_trail(
+    problem: Problem, trail: AbstractTrail, only: tuple[torch.Tensor, ...] | None = None
+) -> Differentiated:
+    """Solve, and differentiate by walking the trail back; where nothing wants a gradient no trail is left.
+
+    only: the parameters to differentiate; None for all that f depends on.
+    """
     if not torch.is_grad_enabled():
         return _plain(problem, trail, None)
     first, parameters = _probe(problem)
+    if only is not None:
+        parameters = [tensor for tensor in only if tensor.requires_grad]
     args = problem.equation.args_tensors
     ts = problem.times.tensor
     inputs = [problem.y0, *([ts] if ts is not None else []), *parameters, *args]
