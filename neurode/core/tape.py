@@ -1,4 +1,4 @@
-"""Evaluations of the field with one small graph each, pulled back one at a time: how exact gradients re-run a solve."""
+"""Calls of the field recorded in small graphs, pulled back one at a time: how exact gradients re-run a solve."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -91,24 +91,31 @@ class TapeScope:
 
     def pull(self, call: Evaluation, value_bar: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Gradients of y and t from that of the call's value; parameters and args are summed on the tape."""
-        if not call.value.requires_grad:
-            return torch.zeros_like(call.y), torch.zeros_like(call.t) if self.tape.time else None
-        wanted = [leaf for leaf in (*self.tape.parameters, *self.args_leaves) if leaf.requires_grad]
-        times = [call.t] if self.tape.time else []
+        leaves = [call.y, call.t] if self.tape.time else [call.y]
+        bars = self.pull_graph([call.value], [value_bar], leaves)
+        return bars[0], bars[1] if self.tape.time else None
+
+    def pull_graph(
+        self, outputs: list[torch.Tensor], bars: list[torch.Tensor], leaves: list[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """Gradients of `leaves` from those of outputs of one graph; parameters and args are summed on the tape."""
+        reached = [(output, bar) for output, bar in zip(outputs, bars, strict=True) if output.requires_grad]
+        if not reached:
+            return [torch.zeros_like(leaf) for leaf in leaves]
+        sources = (*self.tape.parameters, *self.args_leaves)
+        wanted = [leaf for leaf in sources if leaf.requires_grad]
         # The graph may run on into one made outside (weights computed by another network): it must survive this call.
         gradients = torch.autograd.grad(
-            call.value, [call.y, *times, *wanted], value_bar, retain_graph=True, allow_unused=True
+            [output for output, _ in reached],
+            [*leaves, *wanted],
+            [bar for _, bar in reached],
+            retain_graph=True,
+            allow_unused=True,
         )
-        y_bar = gradients[0] if gradients[0] is not None else torch.zeros_like(call.y)
-        t_bar = None
-        if times:
-            t_bar = gradients[1] if gradients[1] is not None else torch.zeros_like(call.t)
-        supply = iter(gradients[1 + len(times) :])
-        self.tape.add(
-            tuple(next(supply) if leaf.requires_grad else None for leaf in (*self.tape.parameters, *self.args_leaves)),
-            self.rows,
-        )
-        return y_bar, t_bar
+        supply = iter(gradients[len(leaves) :])
+        self.tape.add(tuple(next(supply) if leaf.requires_grad else None for leaf in sources), self.rows)
+        own = zip(leaves, gradients[: len(leaves)], strict=True)
+        return [torch.zeros_like(leaf) if gradient is None else gradient for leaf, gradient in own]
 
 
 def captured_leaves(f: Callable, value: torch.Tensor, known: list[torch.Tensor]) -> list[torch.Tensor]:

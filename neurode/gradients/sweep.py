@@ -37,7 +37,7 @@ class Sweep:
         stages_bar, y_extra = self._dense_bars(step)
         if step.rows.ends is not None:
             y1_bar = self._with_rows(y1_bar, step.rows.ends)
-        result = self.stepper.pull_back(scope, replayed, y1_bar, stages_bar, next_bar, time=self.tape.time)
+        result = self.stepper.pull_back(scope, replayed, y1_bar, stages_bar, next_bar)
         self._put(self.y_bar, lanes, result.y if y_extra is None else result.y + y_extra)
         if self.carried_bar is not None:
             assert result.carried is not None

@@ -8,7 +8,7 @@ import torch
 
 from neurode.core.equation import AbstractEquation
 from neurode.core.tape import TapeScope
-from neurode.methods.slopes import Slopes, advance, combination, step_size, traced_advance
+from neurode.methods.slopes import Slopes, advance, combination, step_size, traced_advance, traced_increment
 from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
 from neurode.methods.tableau import Tableau
 
@@ -21,7 +21,7 @@ class ExplicitRungeKutta(AbstractStepper):
 
     @cached_property
     def slopes(self) -> Slopes:
-        return Slopes(self.tableau, self.tableau.num_stages, self.tableau.fsal)
+        return Slopes(self.tableau, self.tableau.num_stages)
 
     @property
     def name(self) -> str:
@@ -95,13 +95,18 @@ class ExplicitRungeKutta(AbstractStepper):
 
     def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
         del read  # every slope takes part in the step itself
-        return self.slopes.record(scope, t, t_end, y, carried)
+        recorded = self.slopes.record(scope, t, t_end, y, carried)
+        return Replayed(recorded.stages, recorded)
 
-    def pull_back(
-        self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar, *, time: bool
-    ) -> StepGradient:
-        pulled = self.slopes.pull_back(scope, replayed, y1_bar, stages_bar, next_bar, time=time)
-        return StepGradient(pulled.arguments.sum(0), pulled.first, pulled.t, pulled.t_end)
+    def pull_back(self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar) -> StepGradient:
+        recorded = replayed.recorded
+        if next_bar is not None:
+            pulled = recorded.pull_back(scope, [recorded.argument, recorded.stages[-1]], [y1_bar, next_bar], stages_bar)
+            return StepGradient(pulled.y, pulled.first, pulled.t, pulled.t_end)
+        with torch.enable_grad():
+            increment = traced_increment(recorded.stages, self.tableau.b_vector, recorded.size)
+        pulled = recorded.pull_back(scope, [increment], [y1_bar], stages_bar)
+        return StepGradient(y1_bar + pulled.y, pulled.first, pulled.t, pulled.t_end)
 
 
 def _powers(theta: np.ndarray, degree: int) -> np.ndarray:

@@ -17,7 +17,15 @@ import torch
 from neurode.core.equation import AbstractEquation
 from neurode.core.tape import TapeScope
 from neurode.methods.explicit_rk import ExplicitRungeKutta
-from neurode.methods.slopes import PulledSlopes, Slopes, combination, step_size, traced_advance
+from neurode.methods.slopes import (
+    PulledSlopes,
+    RecordedSlopes,
+    Slopes,
+    combination,
+    step_size,
+    traced_advance,
+    traced_increment,
+)
 from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
 
 
@@ -47,13 +55,13 @@ class ReversibleRungeKutta(AbstractStepper):
     @cached_property
     def _all(self) -> Slopes:
         """Every slope of the base: what its error estimate and dense output need."""
-        return Slopes(self.base.tableau, self.base.tableau.num_stages, ends_within=False)
+        return Slopes(self.base.tableau, self.base.tableau.num_stages)
 
     @cached_property
     def _weighted(self) -> Slopes:
         """The slopes of an increment: those at the end with no weight (first same as last) take no part."""
         count = len(list(dropwhile(lambda weight: weight == 0, reversed(self.base.tableau.b))))
-        return Slopes(self.base.tableau, count, ends_within=False)
+        return Slopes(self.base.tableau, count)
 
     @property
     def name(self) -> str:
@@ -149,9 +157,9 @@ class ReversibleRungeKutta(AbstractStepper):
 
     def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
         up = self._record_up(scope, t, t_end, carried, read)
-        y1 = self._increment(up.stages, step_size(t, t_end, y))
-        y1 = y1.add_(y, alpha=self.coupling).add_(carried, alpha=1 - self.coupling)
-        return self._replayed(y, carried, up, self._weighted.record(scope, t_end, t, y1))
+        size = step_size(t, t_end, y)
+        y1 = self._increment_of(up.stages, size).add_(y, alpha=self.coupling).add_(carried, alpha=1 - self.coupling)
+        return self._replayed(y, carried, size, up, self._weighted.record(scope, t_end, t, y1))
 
     def invert(
         self, scope: TapeScope, t, t_end, y1: torch.Tensor, z1: torch.Tensor, *, read: bool
@@ -159,50 +167,58 @@ class ReversibleRungeKutta(AbstractStepper):
         """The states (y, z) at t from those at t_end, and the step between them as `replay` makes it again."""
         size = step_size(t, t_end, y1)
         back = self._weighted.record(scope, t_end, t, y1)
-        z = z1 + self._increment(back.stages, -size)
+        z = z1 + self._increment_of(back.stages, -size)
         up = self._record_up(scope, t, t_end, z, read)
-        y = (y1 - self._increment(up.stages, size)).add_(z, alpha=self.coupling - 1).div_(self.coupling)
-        return y, z, self._replayed(y, z, up, back)
+        y = (y1 - self._increment_of(up.stages, size)).add_(z, alpha=self.coupling - 1).div_(self.coupling)
+        return y, z, self._replayed(y, z, size, up, back)
 
-    def _record_up(self, scope: TapeScope, t, t_end, z: torch.Tensor, read: bool) -> Replayed:
+    def _record_up(self, scope: TapeScope, t, t_end, z: torch.Tensor, read: bool) -> RecordedSlopes:
         return (self._all if read else self._weighted).record(scope, t, t_end, z)
 
-    def _replayed(self, y: torch.Tensor, z: torch.Tensor, up: Replayed, back: Replayed) -> Replayed:
-        pull = (z - y).mul_(1 - self.coupling).div_(step_size(up.t, up.t_end, y))
-        return Replayed(up.t, up.t_end, torch.cat((up.stages, pull.unsqueeze(0))), [], halves=(up, back))
+    @torch.no_grad()
+    def _increment_of(self, slopes: list[torch.Tensor], size) -> torch.Tensor:
+        """Psi of recorded slopes, without a graph."""
+        weighted = self._weighted
+        return traced_increment(slopes[: weighted.count], self.base.tableau.b_vector[: weighted.count], size)
 
-    def pull_back(
-        self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar, *, time: bool
-    ) -> StepGradient:
-        up, back = replayed.halves
+    def _replayed(self, y: torch.Tensor, z: torch.Tensor, size, up: RecordedSlopes, back: RecordedSlopes) -> Replayed:
+        pull = (z - y).mul_(1 - self.coupling).div_(size)
+        return Replayed([*up.stages, pull], (up, back))
+
+    def pull_back(self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar) -> StepGradient:
+        up, back = replayed.recorded
         # z1 = z - Psi_{-h}(t_end, y1): what z1 passes on goes to z whole, and through the increment to y1.
-        second = self._weighted.pull_back(scope, back, -next_bar, None, None, time=time)
-        y1_bar = y1_bar + second.arguments[:-1].sum(0)
-        slopes = self._all if len(up.stages) == self._all.count else self._weighted
-        of_slopes = None if stages_bar is None else stages_bar[:-1]
-        first = slopes.pull_back(scope, up, y1_bar, of_slopes, None, time=time)
-        z_bar = next_bar + first.arguments[:-1].sum(0)
-        z_bar.add_(y1_bar, alpha=1 - self.coupling)
+        second = self._pull_increment(scope, back, -next_bar, None)
+        y1_bar = y1_bar + second.y
+        first = self._pull_increment(scope, up, y1_bar, None if stages_bar is None else stages_bar[:-1])
+        z_bar = (next_bar + first.y).add_(y1_bar, alpha=1 - self.coupling)
         y_bar = self.coupling * y1_bar
+        size_bar = None
         if stages_bar is not None:
-            pull_bar = stages_bar[-1] * (1 - self.coupling) / step_size(up.t, up.t_end, y_bar)
+            # The pull is one more slope, (1 - l) (z - y) / h.
+            size = up.size.detach() if isinstance(up.size, torch.Tensor) else up.size
+            pull_bar = stages_bar[-1] * (1 - self.coupling) / size
             z_bar.add_(pull_bar)
             y_bar.sub_(pull_bar)
-        t_bar, t_end_bar = self._time_bars(replayed, first, second, stages_bar) if time else (None, None)
-        return StepGradient(y_bar, z_bar, t_bar, t_end_bar)
+            size_bar = -stages_bar[-1] * replayed.slopes[-1] / size
+        return StepGradient(y_bar, z_bar, *_time_bars(first, second, size_bar))
 
-    def _time_bars(self, replayed: Replayed, first: PulledSlopes, second: PulledSlopes, stages_bar):
-        """The second half begins at t_end and ends at t."""
-        assert first.t is not None
-        assert first.t_end is not None
-        assert second.t is not None
-        assert second.t_end is not None
-        t_bar, t_end_bar = first.t + second.t_end, first.t_end + second.t
-        if stages_bar is not None:
-            size = step_size(replayed.t, replayed.t_end, replayed.stages[0])
-            size_bar = (stages_bar[-1] * replayed.stages[-1] / size).view(len(t_bar), -1).sum(1)
-            t_bar, t_end_bar = t_bar + size_bar, t_end_bar - size_bar
-        return t_bar, t_end_bar
+    def _pull_increment(self, scope: TapeScope, recorded: RecordedSlopes, bar, stages_bar) -> PulledSlopes:
+        weights = self.base.tableau.b_vector[: self._weighted.count]
+        with torch.enable_grad():
+            increment = traced_increment(recorded.stages[: len(weights)], weights, recorded.size)
+        return recorded.pull_back(scope, [increment], [bar], stages_bar)
+
+
+def _time_bars(first: PulledSlopes, second: PulledSlopes, size_bar: torch.Tensor | None):
+    """Gradients of both times. size_bar: of the step size, state by state. The second half runs from t_end to t."""
+    if first.t is None or first.t_end is None or second.t is None or second.t_end is None:
+        return None, None
+    t_bar, t_end_bar = first.t + second.t_end, first.t_end + second.t
+    if size_bar is not None:
+        own = size_bar.view(len(t_bar), -1).sum(1)
+        t_bar, t_end_bar = t_bar - own, t_end_bar + own
+    return t_bar, t_end_bar
 
 
 def reversible(base: AbstractStepper, coupling: float) -> ReversibleRungeKutta:

@@ -8,69 +8,99 @@ import numpy as np
 import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
-from neurode.core.tape import Evaluation, TapeScope
-from neurode.methods.stepper import Replayed, StepTime
+from neurode.core.tape import TapeScope
+from neurode.methods.stepper import StepTime
 from neurode.methods.tableau import Tableau
 
 
 @dataclass(frozen=True)
 class SlopeTable:
-    """The tableau as tensors. rows[i]: a[i][:i]; combine: b; error; columns[i]: what k[i] passes on, rows i+1 and up
-    of `extended`."""
+    """The tableau as tensors. rows[i]: a[i][:i]; combine: b; error. few[i]: the pairs (j, a[i][j]) that are not zero,
+    where they are at most two."""
 
     rows: tuple[torch.Tensor, ...]
+    few: tuple[tuple[tuple[int, float], ...] | None, ...]
     combine: torch.Tensor
     error: torch.Tensor | None
-    extended: torch.Tensor
-    columns: tuple[torch.Tensor, ...]
 
 
 @lru_cache(maxsize=256)
-def _table(tableau: Tableau, count: int, ends_within: bool, dtype: torch.dtype, device: torch.device) -> SlopeTable:
+def _table(tableau: Tableau, count: int, dtype: torch.dtype, device: torch.device) -> SlopeTable:
     def tensor(array):
         return torch.tensor(np.asarray(array, dtype=np.float64), dtype=dtype, device=device)
 
-    matrix, weights = tableau.a_matrix[:count, :count], tableau.b_vector[:count]
-    # Where the end state is not the last slope's argument it is one more row, b, below a.
-    extended = matrix if ends_within else np.vstack([matrix, weights])
+    matrix = tableau.a_matrix[:count, :count]
+    pairs = [tuple((j, row[j]) for j in np.flatnonzero(row).tolist()) for row in matrix]
     whole = count == tableau.num_stages and tableau.b_error is not None
     return SlopeTable(
         rows=tuple(tensor(matrix[i, :i]) for i in range(count)),
-        combine=tensor(weights),
+        few=tuple(row if len(row) <= 2 else None for row in pairs),
+        combine=tensor(tableau.b_vector[:count]),
         error=tensor([float(x) for x in tableau.b_error]) if whole and tableau.b_error is not None else None,
-        extended=tensor(extended),
-        columns=tuple(tensor(extended[i + 1 :, i]) for i in range(count)),
     )
 
 
 @dataclass(frozen=True)
 class PulledSlopes:
-    """Gradients by what the slopes were made from.
+    """Gradients by what the slopes were made from: y, a slope handed over, and per lane the two times, if wanted."""
 
-    arguments: (rows, *y.shape), by the arguments of the slopes and, last, by the end state (a row of its own unless
-    ends_within); each argument is y plus slopes, so their sum is the gradient of y. first: of a slope handed over. t,
-    t_end: per lane, None unless asked.
-    """
-
-    arguments: torch.Tensor
+    y: torch.Tensor
     first: torch.Tensor | None
     t: torch.Tensor | None
     t_end: torch.Tensor | None
 
 
 @dataclass(frozen=True)
-class Slopes:
-    """The first `count` slopes of a tableau.
+class RecordedSlopes:
+    """Slopes in one graph on a tape, from its leaves on: y, a slope handed over, and where gradients of times are
+    wanted the time of each call and the step size.
 
-    ends_within: the argument of the last slope is the step's end state (first same as last).
+    argument: of the last slope. size: a leaf, or a number. times: leaves, in the order of the nodes; empty if unwanted.
     """
+
+    y: torch.Tensor
+    first: torch.Tensor | None
+    times: tuple[torch.Tensor, ...]
+    nodes: tuple[float, ...]
+    size: float | torch.Tensor
+    stages: list[torch.Tensor]
+    argument: torch.Tensor
+
+    def pull_back(
+        self,
+        scope: TapeScope,
+        outputs: list[torch.Tensor],
+        bars: list[torch.Tensor],
+        stages_bar: torch.Tensor | None,
+    ) -> PulledSlopes:
+        """The exact derivative: from gradients of tensors made of these slopes, and of all slopes."""
+        if stages_bar is not None:
+            outputs, bars = [*outputs, *self.stages], [*bars, *stages_bar.unbind(0)]
+        leaves = [self.y]
+        if self.first is not None:
+            leaves.append(self.first)
+        if not self.times:
+            pulled = scope.pull_graph(outputs, bars, leaves)
+            return PulledSlopes(pulled[0], None if self.first is None else pulled[1], None, None)
+        assert isinstance(self.size, torch.Tensor)
+        gradients = scope.pull_graph(outputs, bars, [*leaves, self.size, *self.times])
+        pulled, size_bar, times_bar = gradients[: len(leaves)], gradients[len(leaves)], gradients[len(leaves) + 1 :]
+        t_bar, t_end_bar = -size_bar.reshape(-1), size_bar.reshape(-1)
+        for node, time_bar in zip(self.nodes, times_bar, strict=True):
+            t_bar = t_bar + (1 - node) * time_bar.reshape(-1)
+            t_end_bar = t_end_bar + node * time_bar.reshape(-1)
+        return PulledSlopes(pulled[0], None if self.first is None else pulled[1], t_bar, t_end_bar)
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """The first `count` slopes of a tableau."""
 
     tableau: Tableau
     count: int
-    ends_within: bool
 
     def table(self, like: torch.Tensor) -> SlopeTable:
-        return _table(self.tableau, self.count, self.ends_within, like.dtype, like.device)
+        return _table(self.tableau, self.count, like.dtype, like.device)
 
     def evaluate(
         self, equation: AbstractEquation, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None
@@ -85,7 +115,7 @@ class Slopes:
                 stages[0] = first
                 continue
             if i > 0:
-                argument = advance(y, stages, i, table.rows[i], size)
+                argument = advance(y, stages, i, table.rows[i], size, table.few[i])
             stages[i] = equation(times[i], argument)
         return stages, argument
 
@@ -95,13 +125,16 @@ class Slopes:
         """The same without writing in place, so that autograd can follow (also t and t_end as tensors); and the step
         size."""
         size, times = self._traced_times(equation, t, t_end, y)
+        return *self._make_traced(equation, times, size, y, first), size
+
+    def _make_traced(self, equation: AbstractEquation, times, size, y: torch.Tensor, first: torch.Tensor | None):
         stages: list[torch.Tensor] = []
         argument = y
         for i in range(self.count):
             if i > 0:
                 argument = traced_advance(y, stages, self.tableau.a_matrix[i, :i], size)
             stages.append(first if i == 0 and first is not None else equation(times[i], argument))
-        return stages, argument, size
+        return stages, argument
 
     def _times(self, t: HostTime, t_end: HostTime) -> list[HostTime]:
         size = t_end - t
@@ -114,75 +147,21 @@ class Slopes:
         column = size.to(rounded) if size.ndim == 0 else size.to(rounded).unsqueeze(1)
         return column, [equation.shaped_time(time.to(rounded)) for time in self._times(t, t_end)]
 
-    def record(self, scope: TapeScope, t: HostTime, t_end: HostTime, y: torch.Tensor, first=None) -> Replayed:
-        """Make the slopes with each call of f recorded on `scope`. first: the first slope, if it was handed over."""
-        table, times = self.table(y), scope.equation.times(self._times(t, t_end))
-        size = step_size(t, t_end, y)
-        stages = y.new_zeros(self.count, *y.shape)
-        calls: list[Evaluation | None] = []
-        for i in range(self.count):
-            if i == 0 and first is not None:
-                stages[0] = first
-                calls.append(None)
-                continue
-            argument = y if i == 0 else advance(y, stages, i, table.rows[i], size)
-            call = scope.record(times[i], argument)
-            stages[i] = call.value.detach()
-            calls.append(call)
-        return Replayed(t, t_end, stages, calls)
-
-    def pull_back(
-        self,
-        scope: TapeScope,
-        recorded: Replayed,
-        end_bar: torch.Tensor,
-        stages_bar: torch.Tensor | None,
-        last_bar: torch.Tensor | None,
-        *,
-        time: bool,
-    ) -> PulledSlopes:
-        """The exact derivative of `record`: from gradients of the end state y + h sum_i b[i] k[i], of all slopes, and
-        of the last one."""
-        table, count = self.table(end_bar), self.count
-        size = step_size(recorded.t, recorded.t_end, end_bar)
-        rows = count if self.ends_within else count + 1
-        arguments_bar = end_bar.new_zeros(rows, *end_bar.shape)
-        arguments_bar[-1] = end_bar
-        lanes = 1 if isinstance(size, float) else end_bar.shape[0]
-        lanes_time = end_bar.new_zeros(2, lanes) if time else None
-        first_bar = None
-        for i in reversed(range(count)):
-            value_bar = _slope_bar(i, arguments_bar, stages_bar, table, size)
-            if last_bar is not None and i == count - 1:
-                value_bar = last_bar if value_bar is None else value_bar + last_bar
-            call = recorded.calls[i]
-            if call is None:
-                first_bar = value_bar if value_bar is not None else torch.zeros_like(end_bar)
-                continue
-            if value_bar is None:
-                continue
-            argument_bar, t_bar = scope.pull(call, value_bar)
-            arguments_bar[i].add_(argument_bar)
-            if lanes_time is not None and t_bar is not None:
-                node = self.tableau.nodes[i]
-                lanes_time += torch.outer(t_bar.new_tensor([1 - node, node]), t_bar.reshape(-1))
-        t_bar = t_end_bar = None
-        if lanes_time is not None:
-            through = torch.tensordot(table.extended, recorded.stages, dims=1)
-            size_bar = (through * arguments_bar).view(rows, lanes, -1).sum(dim=(0, 2))
-            t_bar, t_end_bar = lanes_time[0] - size_bar, lanes_time[1] + size_bar
-        return PulledSlopes(arguments_bar, first_bar, t_bar, t_end_bar)
-
-
-def _slope_bar(i, arguments_bar, stages_bar, table: SlopeTable, size) -> torch.Tensor | None:
-    """The gradient of slope i: what later arguments and the end state pass back, and what its own users add."""
-    column = table.columns[i]
-    total = None
-    if len(column):
-        total = combination(arguments_bar[i + 1 :], len(column), column).mul_(size)
-    if stages_bar is not None:
-        total = stages_bar[i] if total is None else total.add_(stages_bar[i])
-    return total
+    def record(
+        self, scope: TapeScope, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None = None
+    ) -> RecordedSlopes:
+        """Make the slopes in one graph on `scope`. first: the first slope, if it was handed over."""
+        y = y.detach().requires_grad_()
+        first = None if first is None else first.detach().requires_grad_()
+        times, size, leaves = scope.equation.times(self._times(t, t_end)), step_size(t, t_end, y), ()
+        if scope.tape.time:
+            # Leaves of their own, one a call: the values stay those of the forward pass to the last bit.
+            times = leaves = tuple(time.detach().requires_grad_() for time in times)
+            size = (y.new_tensor(size) if isinstance(size, float) else size).requires_grad_()
+        with torch.enable_grad():
+            stages, argument = self._make_traced(scope.equation, times, size, y, first)
+        nodes = self.tableau.nodes[: self.count]
+        return RecordedSlopes(y, first, leaves, nodes, size, stages, argument)
 
 
 def step_size(t: HostTime, t_end: HostTime, like: torch.Tensor) -> float | torch.Tensor:
@@ -199,9 +178,13 @@ def combination(stages: torch.Tensor, count: int, weights: torch.Tensor) -> torc
     return torch.mv(stages[:count].reshape(count, -1).T, weights).view(stages.shape[1:])
 
 
-def advance(y: torch.Tensor, stages: torch.Tensor, count: int, weights: torch.Tensor, size) -> torch.Tensor:
-    """y + size sum_j weights[j] stages[j] over the first `count` stages."""
+def advance(y: torch.Tensor, stages: torch.Tensor, count: int, weights: torch.Tensor, size, few=None) -> torch.Tensor:
+    """y + size sum_j weights[j] stages[j] over the first `count` stages. few: the pairs (j, weight) not zero, if few."""
     if isinstance(size, float):
+        if few is not None:
+            for j, weight in few:
+                y = torch.add(y, stages[j], alpha=size * weight)
+            return y
         flat = stages[:count].view(count, -1).T
         return torch.addmv(y.reshape(-1), flat, weights, alpha=size).view(y.shape)
     return torch.addcmul(y, size, combination(stages, count, weights))
@@ -214,7 +197,19 @@ def traced_advance(y: torch.Tensor, stages, weights, size) -> torch.Tensor:
         for stage, weight in pairs:
             y = torch.add(y, stage, alpha=size * weight)
         return y
+    return torch.addcmul(y, size, _weighted_sum(pairs))
+
+
+def traced_increment(stages, weights, size) -> torch.Tensor:
+    """size sum_j weights[j] stages[j] for a list of stages, in operations that autograd follows."""
+    pairs = [(stage, float(weight)) for stage, weight in zip(stages, weights, strict=True) if weight != 0]
+    if isinstance(size, float):
+        return _weighted_sum([(stage, size * weight) for stage, weight in pairs])
+    return size * _weighted_sum(pairs)
+
+
+def _weighted_sum(pairs: list[tuple[torch.Tensor, float]]) -> torch.Tensor:
     total = pairs[0][0] * pairs[0][1]
     for stage, weight in pairs[1:]:
         total = torch.add(total, stage, alpha=weight)
-    return y + size * total
+    return total

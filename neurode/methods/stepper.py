@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
-from neurode.core.tape import Evaluation, TapeScope
+from neurode.core.tape import TapeScope
 
 StepTime = HostTime | torch.Tensor
 """A float or array on the host; a tensor (0-d or (lanes,)) where times need gradients in a traced step."""
@@ -115,7 +116,7 @@ class AbstractStepper(ABC):
         *,
         read: bool,
     ) -> "Replayed":
-        """Make the step again, recording each call of f on `scope` (core.tape). read: are values inside it wanted?"""
+        """Make the step again with a graph on `scope` (core.tape). read: are values inside it wanted?"""
 
     @abstractmethod
     def pull_back(
@@ -125,22 +126,22 @@ class AbstractStepper(ABC):
         y1_bar: torch.Tensor,
         stages_bar: torch.Tensor | None,
         next_bar: torch.Tensor | None,
-        *,
-        time: bool,
     ) -> "StepGradient":
         """The exact derivative of a replayed step, from gradients of its end, its stages and what it hands over."""
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """A step made again: stages like those of StepResult, and the recorded calls (None where a value was handed
-    over). halves: the parts of a step that is made of several."""
+    """A step made again. slopes: the stages of StepResult one by one, with their graphs. recorded: what the stepper's
+    own `pull_back` goes by."""
 
-    t: HostTime
-    t_end: HostTime
-    stages: torch.Tensor
-    calls: list[Evaluation | None]
-    halves: "tuple[Replayed, ...]" = ()
+    slopes: list[torch.Tensor]
+    recorded: Any
+
+    @property
+    def stages(self) -> torch.Tensor:
+        """Like those of StepResult."""
+        return torch.stack([slope.detach() for slope in self.slopes])
 
 
 @dataclass(frozen=True)
