@@ -75,7 +75,9 @@ class RecordedSlopes:
     ) -> PulledSlopes:
         """The exact derivative: from gradients of tensors made of these slopes, and of all slopes."""
         if stages_bar is not None:
-            outputs, bars = [*outputs, *self.stages], [*bars, *stages_bar.unbind(0)]
+            # One output for all: each is checked against its gradient, at the cost of an operation.
+            with torch.enable_grad():
+                outputs, bars = [*outputs, torch.stack(self.stages)], [*bars, stages_bar]
         leaves = [self.y]
         if self.first is not None:
             leaves.append(self.first)
