@@ -1,4 +1,4 @@
-"""Byte-level byte-pair encoding: pieces of words as ids, so that every string has an encoding and comes back exactly."""
+"""Byte-level byte-pair encoding: pieces of words as ids; every string has some, and comes back exactly."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
