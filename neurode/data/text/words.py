@@ -174,9 +174,14 @@ def find_words(sentence: str) -> list[tuple[str, bool]]:
     return found
 
 
+def split_marks(sentence: str) -> list[str]:
+    """Words and marks of a sentence without JOINED and BLANK, for counting: several times faster than `tokenise`."""
+    return [match.group() for match in _matches(normalise(sentence))]
+
+
 def count_words(sentence: str) -> int:
-    """Words and marks of punctuation of a sentence: its length as a word model counts it, JOINED and BLANK apart."""
-    return sum(1 for _ in _matches(normalise(sentence)))
+    """Words and marks of punctuation of a sentence: its length as a word model counts it."""
+    return len(split_marks(sentence))
 
 
 class _Quotes:
