@@ -6,11 +6,30 @@ inside algorithm of Baker, "Trainable grammars for speech recognition" (1979).
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import exp, log
+from typing import NamedTuple
 
 import numpy as np
 
 from neurode.data.text.grammar_rules import Rule
+
+
+class _Cell(NamedTuple):
+    """Inside probabilities of one span by symbol, exp(log_scale) times `shares`: products of many would vanish."""
+
+    shares: dict[int, float]
+    log_scale: float
+
+    @classmethod
+    def of(cls, shares: dict[int, float], log_scale: float) -> "_Cell":
+        top = max(shares.values(), default=0.0)
+        if top <= 0:
+            return _NOTHING
+        return cls({symbol: share / top for symbol, share in shares.items()}, log_scale + log(top))
+
+
+_NOTHING = _Cell({}, 0.0)
 
 
 class Chart:
@@ -40,8 +59,6 @@ class Chart:
                 self.lexical[word].append((self.number(name), probability))
         self.start, self.size = self.number(start), len(self._numbers)
         self.closure = self._closed(unary)
-        # Products of many small probabilities would vanish in long sentences; each word is scaled up by this much.
-        self._scale = float(max(1, len(self.lexical)))
         self._masks: dict[tuple[int, int], int] = {}
         self._prepare()
 
@@ -79,12 +96,9 @@ class Chart:
         self._word_masks = {
             word: _union(self._above_mask[symbol] for symbol, _ in found) for word, found in self.lexical.items()
         }
-        self._word_cells = {
-            word: self._raised([(symbol, probability * self._scale) for symbol, probability in found])
-            for word, found in self.lexical.items()
-        }
+        self._word_cells = {word: _Cell.of(self._raised(found), 0.0) for word, found in self.lexical.items()}
 
-    def _raised(self, cell: Sequence[tuple[int, float]]) -> dict[int, float]:
+    def _raised(self, cell: Iterable[tuple[int, float]]) -> dict[int, float]:
         """A cell with everything that one-symbol rules make of its symbols."""
         full: dict[int, float] = defaultdict(float)
         for symbol, probability in cell:
@@ -128,29 +142,34 @@ class Chart:
 
     def log_probability(self, words: Sequence[str]) -> float:
         """Natural logarithm of the probability that the start symbol derives `words`, all derivations together."""
-        cells = [self._word_cells.get(word) for word in words]
-        if not cells or not all(cells):
+        cells = [self._word_cells.get(word, _NOTHING) for word in words]
+        if not cells or not all(cell.shares for cell in cells):
             return -np.inf
-        spans: list[list[dict[int, float]]] = []
+        spans: list[list[_Cell]] = []
         for end, cell in enumerate(cells):
-            row = [cell or {}]
+            row = [cell]
             for begin in range(end - 1, -1, -1):
-                made: dict[int, float] = defaultdict(float)
-                for cut in range(begin, end):
-                    left, right = spans[cut][cut - begin], row[end - cut - 1]
-                    if left and right:
-                        self._multiply(left, right, made)
-                row.append(self._raised(list(made.items())))
+                row.append(self._inside([(spans[cut][cut - begin], row[end - cut - 1]) for cut in range(begin, end)]))
             spans.append(row)
-        total = spans[-1][-1].get(self.start, 0.0)
-        return float(np.log(total) - len(words) * np.log(self._scale)) if total > 0 else -np.inf
+        whole = spans[-1][-1]
+        share = whole.shares.get(self.start, 0.0)
+        return log(share) + whole.log_scale if share > 0 else -np.inf
 
-    def _multiply(self, left: dict[int, float], right: dict[int, float], made: dict[int, float]) -> None:
-        for first, share in left.items():
-            for second, symbol, probability in self._by_first.get(first, ()):
-                other = right.get(second)
-                if other is not None:
-                    made[symbol] += probability * share * other
+    def _inside(self, parts: list[tuple[_Cell, _Cell]]) -> _Cell:
+        """The cell of a span from the cells of its two parts, for every place where it can be cut."""
+        parts = [(left, right) for left, right in parts if left.shares and right.shares]
+        if not parts:
+            return _NOTHING
+        log_scale = max(left.log_scale + right.log_scale for left, right in parts)
+        made: dict[int, float] = defaultdict(float)
+        for left, right in parts:
+            scale = exp(left.log_scale + right.log_scale - log_scale)
+            for first, share in left.shares.items():
+                for second, symbol, probability in self._by_first.get(first, ()):
+                    other = right.shares.get(second)
+                    if other is not None:
+                        made[symbol] += scale * probability * share * other
+        return _Cell.of(self._raised(made.items()), log_scale)
 
     def by_length(self, longest: int) -> np.ndarray:
         """(longest + 1, S) float64: the probability that a symbol derives some sentence of n words; row 0 is 0."""
@@ -168,14 +187,14 @@ class Chart:
         return whole
 
 
-def _bits(mask: int):
+def _bits(mask: int) -> Iterator[int]:
     while mask:
         lowest = mask & -mask
         yield lowest.bit_length() - 1
         mask ^= lowest
 
 
-def _union(masks) -> int:
+def _union(masks: Iterable[int]) -> int:
     found = 0
     for mask in masks:
         found |= mask

@@ -158,7 +158,7 @@ def is_word(token: str) -> bool:
 
 def is_set_apart(word: str) -> bool:
     """Whether a word belongs to a script that sets blanks between words; False for a Chinese or Thai character."""
-    return not _manners(word).starts_unbroken
+    return not _IN_UNBROKEN.match(word)
 
 
 def find_words(sentence: str) -> list[tuple[str, bool]]:
