@@ -1,5 +1,4 @@
-"""How far re-created states are from stored ones, and the two states of a step from each other; and what is said
-then."""
+"""What is said where a reversible solve goes wrong: states that could not be re-created, two states that come apart."""
 
 import warnings
 from dataclasses import dataclass
@@ -9,10 +8,12 @@ import torch
 
 from neurode.core.equation import HostTime
 from neurode.core.state import StateLayout
-from neurode.gradients.anchors import StatePair
+from neurode.gradients.anchors import KeptState
 from neurode.integration.controller import AdaptiveSteps
 from neurode.integration.problem import Problem
 
+DRIFT = {torch.float32: 1e-4, torch.float64: 1e-10}
+"""The difference from a kept state, relative to its size, up to which a re-created one is good enough."""
 GAP_IN_TOLERANCES = 100.0
 """A gap of one or two tolerances was found on fields that turn, however many the steps."""
 GAP_IN_STATES = 1.0
@@ -20,42 +21,52 @@ GAP_IN_STATES = 1.0
 
 
 class DriftMonitor:
-    """Compares pairs of states, lane by lane, relative to the stored state's own norm."""
+    """Compares re-created states with kept ones, lane by lane, relative to the kept state's own norm."""
 
     def __init__(self, layout: StateLayout, y0: torch.Tensor):
         self.layout = layout
         # A state that passes through zero is no smaller than this.
         self.least = 1e-3 * torch.linalg.vector_norm(layout.flat(y0), dim=1) + torch.finfo(y0.dtype).tiny
-        self.differences: list[torch.Tensor] = []
-        self.times: list[HostTime] = []
 
-    def compare(self, found: StatePair, stored: StatePair, times: HostTime) -> None:
-        """times: at which each lane stands."""
-        one, other = (torch.stack(pair).view(2, *self.layout.flat(pair[0]).shape) for pair in (found, stored))
+    def largest(self, found: KeptState, kept: KeptState) -> tuple[float, int]:
+        """The largest difference, and the lane that has it."""
+        one, other = (torch.stack(state).view(len(state), *self.layout.flat(state[0]).shape) for state in (found, kept))
         norm = torch.linalg.vector_norm(other, dim=2)
         ratio = torch.linalg.vector_norm(one - other, dim=2) / torch.maximum(norm, self.least)
-        # What was stored as NaN has no size; what became NaN on the way is as far off as can be.
+        # What was kept as NaN has no size; what became NaN on the way is as far off as can be.
         ratio = torch.where(torch.isfinite(norm), ratio.nan_to_num(nan=torch.inf), torch.zeros_like(ratio))
-        self.differences.append(ratio.amax(0))
-        self.times.append(np.array(times, ndmin=1))
+        size, lane = ratio.amax(0).max(0)
+        return size.item(), int(lane)
 
-    def warn(self, allowed: float) -> None:
-        """Say so where the largest difference is more than `allowed`."""
-        if not self.differences:
-            return
-        table = torch.stack(self.differences).cpu().numpy()
-        row, lane = np.unravel_index(table.argmax(), table.shape)
-        size, time = table[row, lane], self.times[row][lane]
-        if size <= allowed:
-            return
-        who = f" of sample {lane}" if self.layout.per_sample else ""
-        dtype = str(self.layout.dtype).removeprefix("torch.")
-        wider = "" if self.layout.dtype is torch.float64 else "float64, "
+
+@dataclass(frozen=True)
+class Trouble:
+    """Where re-creating states ended: at which time, of which sample, and by how much they were off.
+
+    difference: from a kept state; None where a step could not be undone at all.
+    """
+
+    time: float
+    lane: int
+    difference: float | None = None
+
+    def warn(self, layout: StateLayout, allowed: float) -> None:
+        who = f" of sample {self.lane}" if layout.per_sample else ""
+        dtype = str(layout.dtype).removeprefix("torch.")
+        if self.difference is None:
+            what = (
+                f"on the way back the step from t={self.time:.6g}{who} became NaN or infinite, as it does where the "
+                "field contracts: its inverse expands"
+            )
+        else:
+            what = (
+                f"at t={self.time:.6g} the re-created state{who} differs from the kept one by {self.difference:.1e} of "
+                f"its size (allowed: {allowed:.1e}): the field contracts, and rounding in {dtype} has grown on the way "
+                "back"
+            )
         warnings.warn(
-            f"gradient='reversible': at t={time:.6g} the re-created state{who} differs from the stored one by "
-            f"{size:.1e} of its size (allowed: {allowed:.1e}): rounding in {dtype} has grown on the way back, and the "
-            "gradient is off by about as much. The way back went on from the stored state. "
-            f"Use {wider}gradient='checkpointed', or more anchors.",
+            f"gradient='reversible': {what}. From there on the steps were made again from kept states. The gradient "
+            "is right, but gradient='checkpointed' is faster, or Checkpointed(k) at the same memory. Use that.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -65,7 +76,7 @@ class DriftMonitor:
 class Place:
     """A pair of states on the way, and its time (None for the end)."""
 
-    pair: StatePair
+    pair: KeptState
     time: HostTime | None
 
 

@@ -1,96 +1,122 @@
-"""reversible: steps of the algebraically reversible version of the method; no states are kept, they are re-created by
-inverting the steps on the way back.
+"""reversible: no states are kept but a fixed number; the others are re-created on the way back by undoing the steps.
 
-The gradient is that of the discrete solution with the accepted steps held fixed, up to the rounding of the inverse.
-Kept are the last pair of states, a fixed number of anchors, and two numbers a step (see StepLog). S. McCallum and J.
-Foster (2024), arXiv 2410.11648.
+The gradient is that of the discrete solution with the accepted steps held fixed. Kept are the last state, a fixed
+number of anchors, and two numbers a step (see StepLog).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 
 from neurode.core.nest import describe
-from neurode.gradients.anchors import Anchors, StatePair
-from neurode.gradients.drift import DriftMonitor, Place, warn_of_gap
+from neurode.gradients.anchors import Anchors, KeptState, with_rows
+from neurode.gradients.drift import DRIFT, Place, warn_of_gap
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.gradients.step_log import StepLog
 from neurode.gradients.sweep import Sweep
-from neurode.gradients.trail import AbstractExactTrail, solve_with_trail
+from neurode.gradients.trail import AbstractExactTrail, WayBack, solve_with_trail
+from neurode.gradients.undoing import Undoing
 from neurode.integration.problem import AcceptedStep, Attempt, Problem
+from neurode.methods.explicit_rk import ExplicitRungeKutta
+from neurode.methods.inverse import UndoableRungeKutta
 from neurode.methods.reversible import ReversibleRungeKutta, reversible
-from neurode.methods.stepper import StepResult
+from neurode.methods.stepper import AbstractStepper, StepResult
+from neurode.methods.undoable import AbstractUndoable
 
 
 @dataclass(frozen=True)
 class Reversible(AbstractGradient):
-    """Exact gradients at a memory that does not grow with the number of steps, by a method that can be run backwards.
+    """Exact gradients at a memory that does not grow with the number of steps, by running the method backwards.
 
-    Good for very long solves in float64 of fields that neither contract nor expand much (oscillations, flows,
-    Hamiltonian fields). Not good for fields that contract: there the two states of the reversible method come apart,
-    by a factor of about coupling * exp(k h) a step for y' = -k y, and the solution is wrong before long, which a
-    RuntimeWarning says; nor for second derivatives.
-    The solution itself is that of the reversible method (neurode.methods.reversible), of the base method's order, with
-    gradients or without; a step costs two increments of the base method.
+    Good for very long solves of fields that neither contract nor expand much (oscillations, flows, Hamiltonian fields).
+    Not good for fields that contract: those expand backwards, and rounding with them; nor for second derivatives.
+    What was re-created is compared with kept states on the way. Where it is too far off, the steps are made again from
+    these, as Checkpointed(k) does; the gradient stays right, costs more, and a RuntimeWarning says so.
 
-    coupling: in (0, 1], how freely its two states run; smaller is stabler forward, and less precise backward (rounding
-    grows by 1 / coupling a step).
-    anchors: pairs of states that are kept, spread over the solve (beside the first and the last). Each is compared with
-    the re-created pair, and the way back goes on from the stored one. 0 keeps none.
-    drift: the largest difference, relative to the state's size, that goes without a RuntimeWarning.
+    coupling: None (default): the solution is that of the method itself, and a step is undone by iteration (see
+        `neurode.methods.inverse`). In (0, 1]: it is that of the algebraically reversible version of the method (see
+        `neurode.methods.reversible`), which has the same order, a second state, twice the evaluations, and an inverse
+        that needs no iteration, however long the step. How freely its two states run: 0.999 is usual; smaller is
+        stabler forward, and less precise backward (rounding grows by 1 / coupling a step). Where the field contracts
+        they come apart by a factor of about coupling * exp(k h) a step for y' = -k y, and the solution is wrong before
+        long; a RuntimeWarning says so.
+    anchors: states that are kept, spread over the solve (beside the first and the last). 0 keeps none.
+    drift: the largest difference from a kept state, relative to its size, that is let be. None: 1e-10 in float64, 1e-4
+        in float32.
 
-    Raises ValueError for settings out of range, TypeError for a method without a reversible version.
+    Raises ValueError for settings out of range, TypeError for a method that cannot be undone.
+    Source: Shmelev, Ebrahimi-Fard, Tapia and Salvi (2025) run a method backwards with no second state; McCallum and
+    Foster (2024), arXiv 2410.11648, for the coupled states.
     """
 
-    coupling: float = 0.999
+    coupling: float | None = None
     anchors: int = 8
-    drift: float = 1e-4
+    drift: float | None = None
 
     def __post_init__(self):
-        if not 0 < self.coupling <= 1:
-            raise ValueError(f"coupling must lie in (0, 1], but is {self.coupling}. 0.999 is usual.")
+        if self.coupling is not None and not 0 < self.coupling <= 1:
+            raise ValueError(f"coupling must be None or lie in (0, 1], but is {self.coupling}. 0.999 is usual.")
         if not isinstance(self.anchors, int) or self.anchors < 0:
             raise ValueError(f"anchors must be a whole number, 0 or more, but is {describe(self.anchors)}.")
-        if not self.drift > 0:
+        if self.drift is not None and not self.drift > 0:
             raise ValueError(f"drift must be positive, but is {self.drift}.")
 
     def run(self, problem: Problem) -> Differentiated:
-        stepper = reversible(problem.stepper, self.coupling)
+        stepper = self._undoable(problem.stepper)
+        if not isinstance(stepper, ReversibleRungeKutta):
+            return solve_with_trail(problem, _UndoneSteps(problem, stepper, self))
         problem = replace(problem, stepper=stepper)
-        trail = _ReversedSteps(problem, stepper, self)
+        trail = _UndoneSteps(problem, stepper, self)
         run = solve_with_trail(problem, trail)
-        warn_of_gap(problem, trail.places(), self.coupling)
+        warn_of_gap(problem, trail.places(), stepper.coupling)
         return run
 
+    def _undoable(self, method: AbstractStepper) -> AbstractUndoable:
+        if self.coupling is not None:
+            return reversible(method, self.coupling)
+        if isinstance(method, AbstractUndoable):
+            return method
+        if isinstance(method, ExplicitRungeKutta):
+            return UndoableRungeKutta(method)
+        raise TypeError(
+            f"the steps of method {method.name!r} cannot be undone: it is no explicit Runge-Kutta method. "
+            "Use gradient='checkpointed', or Checkpointed(k) at bounded memory."
+        )
 
-class _ReversedSteps(AbstractExactTrail):
-    """The last pair of states, the anchors, and the log of the steps between."""
+
+class _UndoneSteps(AbstractExactTrail):
+    """The last state, the anchors, and the log of the steps between."""
 
     name = "reversible"
-    watches = True
 
-    def __init__(self, problem: Problem, stepper: ReversibleRungeKutta, settings: Reversible):
+    def __init__(self, problem: Problem, stepper: AbstractUndoable, settings: Reversible):
         self.stepper, self.settings = stepper, settings
         self.log = StepLog(problem.times)
         self.anchors = Anchors(settings.anchors)
+        self.first = self.last = self._beginning(problem)
+
+    @property
+    def watches(self) -> bool:
+        """Two states may come apart, whether gradients are wanted or not."""
+        return self.stepper.carries
+
+    def _beginning(self, problem: Problem) -> KeptState:
         y0 = problem.y0.detach()
-        self.last: StatePair = (y0, y0)
+        return (y0, y0) if self.stepper.carries else (y0,)
 
     def begin(self, problem: Problem) -> None:
-        y0 = problem.y0.detach()
-        self.last = (y0, y0)
+        self.first = self.last = self._beginning(problem)
 
     def note(self, step: AcceptedStep, attempt: Attempt, result: StepResult) -> None:
         del attempt
-        assert result.carried_next is not None
         self.log.add(step)
-        self.last = _put(self.last, step.lanes, (result.y1, result.carried_next))
+        part = (result.y1, result.carried_next) if self.stepper.carries else (result.y1,)
+        self.last = with_rows(self.last, step.lanes, part)
         self.anchors.offer(len(self.log), self.last)
 
     def kept(self) -> Iterable[torch.Tensor]:
-        return [tensor for pair in (self.last, *self.anchors.kept.values()) for tensor in pair]
+        return [tensor for state in (self.last, *self.anchors.kept.values()) for tensor in state]
 
     def places(self) -> list[Place]:
         """The anchors and the last pair."""
@@ -98,34 +124,11 @@ class _ReversedSteps(AbstractExactTrail):
         anchors = [Place(pair, self.log.interval(number - 1).t_end) for number, pair in kept]
         return [*anchors, Place(self.last, None)]
 
+    def pull_back(self, way: WayBack) -> tuple[torch.Tensor, torch.Tensor | None]:
+        # On the way back no step hands f over to the next: each evaluates its own.
+        return super().pull_back(replace(way, problem=replace(way.problem, stepper=self.stepper)))
+
     def walk_back(self, sweep: Sweep) -> None:
-        problem, log, pair = sweep.problem, self.log, self.last
-        y0 = problem.y0.detach()
-        monitor = DriftMonitor(problem.equation.layout, y0)
-        times = np.array(problem.times.first, copy=True)
-        for number in reversed(range(len(log))):
-            pair = self._invert(number, pair, sweep)
-            lanes, t = log.lanes_of(number), log.interval(number).t
-            times[... if lanes is None else lanes.cpu().numpy()] = t
-            anchor = (y0, y0) if number == 0 else self.anchors.at(number)
-            if anchor is not None:
-                monitor.compare(pair, anchor, times)
-                pair = anchor
-        monitor.warn(self.settings.drift)
-
-    def _invert(self, number: int, pair: StatePair, sweep: Sweep) -> StatePair:
-        """The pair before step `number` from the one after it; the sweep is handed the step."""
-        lanes, interval = self.log.lanes_of(number), self.log.interval(number)
-        y1, z1 = (sweep.lane_rows(whole, lanes) for whole in pair)
-        scope = sweep.scope(lanes)
-        read = self.log.rows_of(number).read_inside
-        y, z, replayed = self.stepper.invert(scope, interval.t, interval.t_end, y1, z1, read=read)
-        sweep.step_back(self.log.step(number, y, z), scope, replayed)
-        return _put(pair, lanes, (y, z))
-
-
-def _put(whole: StatePair, lanes: torch.Tensor | None, part: StatePair) -> StatePair:
-    """The pair with the rows of these lanes replaced; never in place, since anchors may be the same tensors."""
-    if lanes is None or len(lanes) == whole[0].shape[0]:
-        return part
-    return whole[0].index_copy(0, lanes, part[0]), whole[1].index_copy(0, lanes, part[1])
+        allowed = DRIFT[sweep.problem.y0.dtype] if self.settings.drift is None else self.settings.drift
+        kept = {0: self.first, **self.anchors.kept}
+        Undoing(sweep, self.stepper, self.log, kept, allowed).walk(self.last)

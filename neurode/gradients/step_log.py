@@ -57,7 +57,7 @@ class StepLog:
         t, anchor = (self.first, 0) if number == 0 else (self.ends[number - 1], self.anchors[number - 1])
         return Interval(t, self.ends[number], anchor, self.anchors[number])
 
-    def step(self, number: int, y: torch.Tensor, carried: torch.Tensor) -> AcceptedStep:
+    def step(self, number: int, y: torch.Tensor, carried: torch.Tensor | None) -> AcceptedStep:
         """Step `number` with the states it began at."""
         return AcceptedStep(self.interval(number), self.lanes_of(number), y, carried, self.rows_of(number))
 

@@ -25,6 +25,17 @@ class Sweep:
         if ts is not None and self.tape.time:
             self.ts_bar = torch.zeros_like(ts, memory_format=torch.contiguous_format)
 
+    def sums(self) -> list[torch.Tensor | None]:
+        """Copies of all gradients as they are now, to which `set_back` returns."""
+        now = (self.y_bar, self.carried_bar, self.ts_bar, *self.tape.sums)
+        return [None if tensor is None else tensor.clone() for tensor in now]
+
+    def set_back(self, sums: list[torch.Tensor | None]) -> None:
+        """Forget what was pulled back since `sums`."""
+        y_bar, self.carried_bar, self.ts_bar, *self.tape.sums = sums
+        assert y_bar is not None
+        self.y_bar = y_bar
+
     def scope(self, lanes: torch.Tensor | None) -> TapeScope:
         """The tape for a step's lanes."""
         return self.tape.scope(self._lanes_or_all(lanes))

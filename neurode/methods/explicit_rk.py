@@ -23,6 +23,11 @@ class ExplicitRungeKutta(AbstractStepper):
     def slopes(self) -> Slopes:
         return Slopes(self.tableau, self.tableau.num_stages)
 
+    @cached_property
+    def weighted(self) -> Slopes:
+        """The slopes of an increment: those at the end with no weight (first same as last) take no part."""
+        return Slopes(self.tableau, int(np.flatnonzero(self.tableau.b_vector)[-1]) + 1)
+
     @property
     def name(self) -> str:
         return self.tableau.name

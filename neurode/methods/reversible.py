@@ -9,7 +9,6 @@ Psi_h(t, y) the increment of the base method, a second state z beside y, z[0] = 
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import dropwhile
 
 import numpy as np
 import torch
@@ -20,17 +19,17 @@ from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.slopes import (
     PulledSlopes,
     RecordedSlopes,
-    Slopes,
     combination,
     step_size,
     traced_advance,
     traced_increment,
 )
 from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
+from neurode.methods.undoable import AbstractUndoable, Undone
 
 
 @dataclass(frozen=True)
-class ReversibleRungeKutta(AbstractStepper):
+class ReversibleRungeKutta(AbstractUndoable):
     """Two states that step over each other by a base method; of the base's order, and undone up to rounding.
 
     Good for gradients that keep no states. Not good for fields that contract: on y' = -k y the difference of the two
@@ -51,17 +50,6 @@ class ReversibleRungeKutta(AbstractStepper):
             )
         if not 0 < self.coupling <= 1:
             raise ValueError(f"coupling must lie in (0, 1], but is {self.coupling}. 0.999 is usual.")
-
-    @cached_property
-    def _all(self) -> Slopes:
-        """Every slope of the base: what its error estimate and dense output need."""
-        return Slopes(self.base.tableau, self.base.tableau.num_stages)
-
-    @cached_property
-    def _weighted(self) -> Slopes:
-        """The slopes of an increment: those at the end with no weight (first same as last) take no part."""
-        count = len(list(dropwhile(lambda weight: weight == 0, reversed(self.base.tableau.b))))
-        return Slopes(self.base.tableau, count)
 
     @property
     def name(self) -> str:
@@ -112,13 +100,13 @@ class ReversibleRungeKutta(AbstractStepper):
         if traced:
             return self._traced_step(equation, t, t_end, y, carried)
         z, size = carried, step_size(t, t_end, y)
-        stages, _ = self._all.evaluate(equation, t, t_end, z, None)
+        stages, _ = self.base.slopes.evaluate(equation, t, t_end, z, None)
         y1 = self._increment(stages, size).add_(y, alpha=self.coupling).add_(z, alpha=1 - self.coupling)
-        back, _ = self._weighted.evaluate(equation, t_end, t, y1, None)
+        back, _ = self.base.weighted.evaluate(equation, t_end, t, y1, None)
         z1 = z - self._increment(back, -size)
         # A second state that is NaN or infinite makes the first one NaN, which is watched.
         y1 = y1.add_(z1 - z1)
-        error, table = None, self._all.table(y)
+        error, table = None, self.base.slopes.table(y)
         if table.error is not None:
             error = combination(stages, len(stages), table.error).mul_(size)
         pull = (z - y).mul_(1 - self.coupling).div_(size)
@@ -127,21 +115,21 @@ class ReversibleRungeKutta(AbstractStepper):
     def _traced_step(self, equation, t, t_end, y, z) -> StepResult:
         """The same step in operations that autograd follows."""
         weights = self.base.tableau.b_vector
-        slopes, _, size = self._all.evaluate_traced(equation, t, t_end, z, None)
+        slopes, _, size = self.base.slopes.evaluate_traced(equation, t, t_end, z, None)
         y1 = traced_advance(self.coupling * y + (1 - self.coupling) * z, slopes, weights, size)
-        back, _, back_size = self._weighted.evaluate_traced(equation, t_end, t, y1, None)
+        back, _, back_size = self.base.weighted.evaluate_traced(equation, t_end, t, y1, None)
         z1 = traced_advance(z, back, -weights[: len(back)], back_size)
         y1 = y1 + (z1 - z1).detach()
         pull = (z - y) * (1 - self.coupling) / size
-        error, table = None, self._all.table(y)
+        error, table = None, self.base.slopes.table(y)
         if table.error is not None:
             plain = size if isinstance(size, float) else size.detach()
             error = combination(torch.stack(slopes).detach(), len(slopes), table.error).mul_(plain)
         return StepResult(y1, torch.stack((*slopes, pull)), error, z1)
 
     def _increment(self, stages: torch.Tensor, size) -> torch.Tensor:
-        """Psi = h sum_i b[i] k[i]; by the same operations wherever it is made, so that the inverse meets it exactly."""
-        weighted = self._weighted
+        """Psi = h sum_i b[i] k[i]."""
+        weighted = self.base.weighted
         return combination(stages, weighted.count, weighted.table(stages).combine).mul_(size)
 
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:
@@ -159,26 +147,45 @@ class ReversibleRungeKutta(AbstractStepper):
         up = self._record_up(scope, t, t_end, carried, read)
         size = step_size(t, t_end, y)
         y1 = self._increment_of(up.stages, size).add_(y, alpha=self.coupling).add_(carried, alpha=1 - self.coupling)
-        return self._replayed(y, carried, size, up, self._weighted.record(scope, t_end, t, y1))
+        return self._replayed(y, carried, size, up, self.base.weighted.record(scope, t_end, t, y1))
 
-    def invert(
-        self, scope: TapeScope, t, t_end, y1: torch.Tensor, z1: torch.Tensor, *, read: bool
-    ) -> tuple[torch.Tensor, torch.Tensor, Replayed]:
-        """The states (y, z) at t from those at t_end, and the step between them as `replay` makes it again."""
+    def undo(self, scope: TapeScope, t, t_end, y1, carried, *, slope, read: bool) -> Undone:
+        """The states (y, z) at t, by the inverse of the step: exact but for rounding."""
+        del slope  # of the first state; the inverse begins with it, but its graph is wanted
+        assert carried is not None
         size = step_size(t, t_end, y1)
-        back = self._weighted.record(scope, t_end, t, y1)
-        z = z1 + self._increment_of(back.stages, -size)
+        back = self.base.weighted.record(scope, t_end, t, y1)
+        z = carried + self._increment_of(back.stages, -size)
         up = self._record_up(scope, t, t_end, z, read)
         y = (y1 - self._increment_of(up.stages, size)).add_(z, alpha=self.coupling - 1).div_(self.coupling)
-        return y, z, self._replayed(y, z, size, up, back)
+        finite, worst = torch.isfinite(scope.equation.layout.flat(y + z)).all(dim=1).min(0)
+        replayed, sound = self._replayed(y, z, size, up, back), bool(finite)
+        return Undone(y, z, replayed, sound=sound, finite=sound, worst=int(worst), passes=1)
+
+    def slope_of(self, replayed: Replayed) -> None:
+        del replayed
+
+    @torch.no_grad()
+    def again(self, equation: AbstractEquation, t, t_end, y, carried) -> tuple[torch.Tensor, torch.Tensor]:
+        assert carried is not None
+        size, weighted = step_size(t, t_end, y), self.base.weighted
+        up, _ = weighted.evaluate(equation, t, t_end, carried, None)
+        y1 = self._increment(up, size).add_(y, alpha=self.coupling).add_(carried, alpha=1 - self.coupling)
+        back, _ = weighted.evaluate(equation, t_end, t, y1, None)
+        return y1, carried - self._increment(back, -size)
+
+    def end_of(self, replayed: Replayed) -> tuple[torch.Tensor, torch.Tensor]:
+        up, back = replayed.recorded
+        size = back.size.detach() if isinstance(back.size, torch.Tensor) else back.size
+        return back.y.detach(), up.y.detach() - self._increment_of(back.stages, size)
 
     def _record_up(self, scope: TapeScope, t, t_end, z: torch.Tensor, read: bool) -> RecordedSlopes:
-        return (self._all if read else self._weighted).record(scope, t, t_end, z)
+        return (self.base.slopes if read else self.base.weighted).record(scope, t, t_end, z)
 
     @torch.no_grad()
     def _increment_of(self, slopes: list[torch.Tensor], size) -> torch.Tensor:
         """Psi of recorded slopes, without a graph."""
-        weighted = self._weighted
+        weighted = self.base.weighted
         return traced_increment(slopes[: weighted.count], self.base.tableau.b_vector[: weighted.count], size)
 
     def _replayed(self, y: torch.Tensor, z: torch.Tensor, size, up: RecordedSlopes, back: RecordedSlopes) -> Replayed:
@@ -204,7 +211,7 @@ class ReversibleRungeKutta(AbstractStepper):
         return StepGradient(y_bar, z_bar, *_time_bars(first, second, size_bar))
 
     def _pull_increment(self, scope: TapeScope, recorded: RecordedSlopes, bar, stages_bar) -> PulledSlopes:
-        weights = self.base.tableau.b_vector[: self._weighted.count]
+        weights = self.base.tableau.b_vector[: self.base.weighted.count]
         with torch.enable_grad():
             increment = traced_increment(recorded.stages[: len(weights)], weights, recorded.size)
         return recorded.pull_back(scope, [increment], [bar], stages_bar)

@@ -181,7 +181,8 @@ def combination(stages: torch.Tensor, count: int, weights: torch.Tensor) -> torc
 
 
 def advance(y: torch.Tensor, stages: torch.Tensor, count: int, weights: torch.Tensor, size, few=None) -> torch.Tensor:
-    """y + size sum_j weights[j] stages[j] over the first `count` stages. few: the pairs (j, weight) not zero, if few."""
+    """y + size sum_j weights[j] stages[j] over the first `count` stages. few: the pairs (j, weight) that are not zero,
+    where they are few."""
     if isinstance(size, float):
         if few is not None:
             for j, weight in few:

@@ -132,7 +132,8 @@ class Case:
 
 def recursion_of(gradient):
     """The steps whose derivative a gradient way is: those of the method, or of its reversible version."""
-    return replay_reversible if isinstance(gradient_of(gradient), Reversible) else replay
+    way = gradient_of(gradient)
+    return replay_reversible if isinstance(way, Reversible) and way.coupling is not None else replay
 
 
 def weighted(values: Tensor) -> Tensor:

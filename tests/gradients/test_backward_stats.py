@@ -60,7 +60,9 @@ def test_kept_bytes_grow_with_the_states_that_are_kept():
     # Four more states, and f(t0, y0), from which the first step is made again.
     assert {solved(Checkpointed(5), steps).backward.kept_bytes for steps in (40, 80)} == {5 * state}
     bounded = {solved(Reversible(anchors=2), steps).backward.kept_bytes for steps in (20, 200)}
-    assert bounded == {2 * (1 + 2) * state}
+    assert bounded == {(1 + 2) * state}
+    paired = solved(Reversible(0.999, anchors=2)).backward.kept_bytes
+    assert paired == 2 * (1 + 2) * state
 
 
 def test_there_is_none_where_autograd_goes_alone_or_nothing_wants_a_gradient():

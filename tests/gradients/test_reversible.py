@@ -1,4 +1,4 @@
-"""gradient="reversible": order, inverse, exactness without anchors, memory, and what is said when it goes wrong."""
+"""gradient="reversible": order, exactness without anchors, memory, and what is said when two states come apart."""
 
 import gc
 import itertools
@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from neurode import PerSample, Reversible, Status, Tableau, solve
-from neurode.core.equation import Equation
-from neurode.core.state import layout_of
-from neurode.core.tape import Tape
 from neurode.gradients.anchors import Anchors
 from neurode.methods.catalogue import METHODS
+from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.reversible import ReversibleRungeKutta
-from tests.gradients.cases import Case
+from tests.gradients.cases import Case, recursion_of
 from tests.gradients.replay import boundaries_of, directional_difference, places_of, replay_reversible
 from tests.gradients.ways import by_autograd
 from tests.problems import SmoothField, cosine_growth, forced_decay, linear_system, logistic, oscillator, riccati
 
+PAIRED = Reversible(coupling=0.999)
+WAYS = pytest.mark.parametrize("way", [Reversible(), PAIRED], ids=["undone", "paired"])
 COUNTS = {1: (40, 80, 160), 2: (40, 80, 160), 3: (40, 80, 160), 4: (60, 120, 240), 5: (40, 60, 90)}
 BATCHINGS = pytest.mark.parametrize("batching", ["joint", "per_sample"])
 Y0 = torch.tensor([[0.5, -1.0], [1.5, 0.3], [-0.2, 0.1]], dtype=torch.float64)
@@ -33,9 +33,7 @@ def errors_of(problem, method):
     exact, at_end, inside = problem.exact_at(asked), [], []
     for size in sizes:
         span = torch.tensor([problem.t0, problem.t1], dtype=torch.float64)
-        solution = solve(
-            problem.f, problem.y0, span, method=method, step_size=size, save="dense", gradient="reversible"
-        )
+        solution = solve(problem.f, problem.y0, span, method=method, step_size=size, save="dense", gradient=PAIRED)
         at_end.append((solution.ys[-1] - exact[-1]).abs().max().item())
         inside.append((solution.evaluate(asked) - exact).abs().max().item())
     assert min(at_end) > 1e-14, "rounding would decide, not the method"
@@ -61,25 +59,6 @@ def test_on_other_problems_the_error_inside_shrinks_at_least_with_the_order(meth
     assert slope(sizes, inside) > METHODS[method].order - 0.2
 
 
-@BATCHINGS
-@pytest.mark.parametrize("coupling", [0.999, 0.9])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_step_and_its_inverse_come_back_to_rounding(method, coupling, batching):
-    field, per_sample = SmoothField(), batching == "per_sample"
-    stepper, layout = ReversibleRungeKutta(METHODS[method], coupling), layout_of(Y0, per_sample=per_sample)
-    equation = Equation(field, None, layout=layout)
-    t, t_end = (np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.3, 0.5])) if per_sample else (0.1, 0.4)
-    z = Y0 + 1e-3 * torch.tensor([1.0, -2.0], dtype=torch.float64)
-    with torch.no_grad():
-        result = stepper.step(equation, t, t_end, Y0, z, traced=False)
-    assert (result.y1 - Y0).abs().min() > 1e-3
-    scope = Tape(equation, list(field.parameters()), wants_args=[], time=False).scope(None)
-    y_back, z_back, replayed = stepper.invert(scope, t, t_end, result.y1, result.carried_next, read=True)
-    torch.testing.assert_close(y_back, Y0, rtol=0, atol=2e-15)
-    torch.testing.assert_close(z_back, z, rtol=0, atol=2e-15)
-    torch.testing.assert_close(replayed.stages, result.stages, rtol=1e-11, atol=1e-13)
-
-
 def long_solve(gradient, y0, ts, field, scale, **options):
     """A field that turns, so that neither direction contracts much."""
     turn = torch.tensor([[0.0, 1.0], [-1.0, 0.0]], dtype=y0.dtype)
@@ -90,33 +69,35 @@ def long_solve(gradient, y0, ts, field, scale, **options):
 
 
 @BATCHINGS
+@WAYS
 @pytest.mark.parametrize("anchors", [0, 8])
 @pytest.mark.parametrize(
     ("method", "options"),
     [("dopri5", {}), ("bosh3", {"rtol": 1e-5}), ("tsit5", {"save": "steps"}), ("rk4", {"step_size": 0.07})],
     ids=str,
 )
-def test_over_many_steps_it_is_the_gradient_of_autograd(method, options, anchors, batching):
+def test_over_many_steps_it_is_the_gradient_of_autograd(method, options, anchors, way, batching):
     """Dozens of steps inverted without a stored state: y0, times, own arguments and parameters."""
     span = torch.tensor([0.0, 1.7, 3.1, 5.0], dtype=torch.float64)
     if batching == "per_sample":
         span = span.unsqueeze(1) * torch.tensor([1.0, -0.7, 1.3], dtype=torch.float64)
 
-    def gradients(**way):
+    def gradients(gradient, **own):
         field, y0, ts = SmoothField(), Y0.clone().requires_grad_(), span.clone().requires_grad_()
         scale = torch.tensor([[0.3], [-0.5], [1.0]], dtype=torch.float64, requires_grad=True)
-        solution = long_solve(way.pop("gradient"), y0, ts, field, scale, batching=batching, **(options | way))
+        solution = long_solve(gradient, y0, ts, field, scale, batching=batching, **(options | own))
         assert solution.stats.num_accepted.min() > 15
         values = solution.ys.nan_to_num()
         weights = torch.cos(torch.arange(values.numel(), dtype=torch.float64)).reshape(values.shape)
         return torch.autograd.grad((values * weights).sum(), (y0, ts, scale, *field.parameters()))
 
-    found = gradients(gradient=Reversible(anchors=anchors), method=method)
-    for one, other in zip(found, gradients(**by_autograd("reversible", method)), strict=True):
+    way = replace(way, anchors=anchors)
+    for one, other in zip(gradients(way, method=method), gradients(**by_autograd(way, method)), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.filterwarnings("ignore:gradient='reversible'.* two states")
+@WAYS
+@pytest.mark.filterwarnings("ignore:gradient='reversible'")  # steps of 0.4 are coarse
 @pytest.mark.parametrize(
     "case",
     [
@@ -135,13 +116,11 @@ def test_over_many_steps_it_is_the_gradient_of_autograd(method, options, anchors
     ],
     ids=str,
 )
-def test_without_anchors_it_is_exact_in_every_arrangement(case):
+def test_without_anchors_it_is_exact_in_every_arrangement(case, way):
     """The battery of test_exactness keeps an anchor at each of its few steps; here every state is re-created."""
-    gradient, leaves = Reversible(anchors=0), list(case.leaves().values())
-    due = torch.autograd.grad(
-        case.replay_loss(case.accepted_times(gradient), replay_reversible), leaves, allow_unused=True
-    )
-    found = torch.autograd.grad(case.loss(gradient), leaves, allow_unused=True)
+    way, leaves = replace(way, anchors=0), list(case.leaves().values())
+    due = torch.autograd.grad(case.replay_loss(case.accepted_times(way), recursion_of(way)), leaves, allow_unused=True)
+    found = torch.autograd.grad(case.loss(way), leaves, allow_unused=True)
     for leaf, one, other in zip(leaves, found, due, strict=True):
         one, other = (torch.zeros_like(leaf) if g is None else g for g in (one, other))
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
@@ -167,14 +146,15 @@ def test_other_couplings_are_exact_too(coupling):
     assert product == pytest.approx(directional_difference(loss, leaves, directions), rel=1e-6)
 
 
-def test_a_sample_has_the_same_values_and_gradients_alone_and_in_a_batch():
+@WAYS
+def test_a_sample_has_the_same_values_and_gradients_alone_and_in_a_batch(way):
     lists = [torch.linspace(0, end, n, dtype=torch.float64) for end, n in ((1.0, 3), (-2.0, 5), (4.0, 2))]
 
     def run(samples):
         field, y0 = SmoothField(), Y0[samples].clone().requires_grad_()
         scale = torch.tensor([[0.3], [-0.5], [1.0]], dtype=torch.float64)[samples].requires_grad_()
         times = [lists[i].clone().requires_grad_() for i in samples]
-        solution = long_solve("reversible", y0, times, field, scale, batching="per_sample")
+        solution = long_solve(way, y0, times, field, scale, batching="per_sample")
         loss = solution.ys.nan_to_num().square().sum()
         return solution.ys, torch.autograd.grad(loss, (y0, scale, *times)), solution.stats.num_steps
 
@@ -187,16 +167,23 @@ def test_a_sample_has_the_same_values_and_gradients_alone_and_in_a_batch():
         assert steps[i] == own_steps[0]
 
 
-def test_the_solution_is_the_same_with_and_without_gradients():
+@WAYS
+def test_the_solution_is_the_same_with_and_without_gradients(way):
     field = SmoothField()
     with torch.no_grad():
-        plain = solve(field, Y0, [0.0, 1.0], gradient="reversible")
-    graph = solve(field, Y0.clone().requires_grad_(), [0.0, 1.0], gradient="reversible")
+        plain = solve(field, Y0, [0.0, 1.0], gradient=way)
+    graph = solve(field, Y0.clone().requires_grad_(), [0.0, 1.0], gradient=way)
     assert torch.equal(plain.ys, graph.ys.detach())
     assert plain.stats.num_steps == graph.stats.num_steps
-    base = solve(field, Y0, [0.0, 1.0])
-    assert not torch.equal(plain.ys, base.ys.detach())
-    torch.testing.assert_close(plain.ys, base.ys.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_the_solution_is_that_of_the_method_unless_a_coupling_is_given():
+    field = SmoothField()
+    base = solve(field, Y0, [0.0, 1.0]).ys
+    assert torch.equal(solve(field, Y0, [0.0, 1.0], gradient="reversible").ys, base)
+    paired = solve(field, Y0, [0.0, 1.0], gradient=PAIRED).ys
+    assert not torch.equal(paired, base)
+    torch.testing.assert_close(paired.detach(), base.detach(), rtol=1e-5, atol=1e-6)
 
 
 # Memory
@@ -217,7 +204,7 @@ def bytes_kept(gradient, num_steps, batching="joint") -> tuple[int, int]:
 
     def f(t, y):
         calls[0] += 1
-        if watching and calls[0] % (5 * num_steps) == 7:
+        if watching and calls[0] % (num_steps // 4 + 1) == 0:
             most[0] = max(most[0], alive() - before)
         return field(y)
 
@@ -234,21 +221,24 @@ def bytes_kept(gradient, num_steps, batching="joint") -> tuple[int, int]:
 
 
 @BATCHINGS
-def test_no_more_tensors_are_kept_for_more_steps(batching):
-    few, many = bytes_kept("reversible", 20, batching), bytes_kept("reversible", 100, batching)
-    state = 64 * 4 * 4
-    assert many[0] <= few[0] + 3 * state, "the last pair may be an anchor, or not"
-    assert many[1] <= few[1] + 5 * state
-    assert many[0] <= (2 * (8 + 1) + 6) * state, "eight anchors and the last pair, of two states each; y0, the values"
+@WAYS
+def test_no_more_tensors_are_kept_for_more_steps(way, batching):
+    few, many = bytes_kept(way, 20, batching), bytes_kept(way, 100, batching)
+    state, parts = 64 * 4 * 4, 1 if way.coupling is None else 2
+    assert many[0] <= few[0] + (parts + 1) * state, "the last state may be an anchor, or not"
+    assert many[1] <= few[1] + (parts + 3) * state
+    assert many[0] <= (parts * (8 + 1) + 6) * state, (
+        "eight anchors and the last one, of one part or two; y0, the values"
+    )
     checkpointed = bytes_kept("checkpointed", 100, batching)
     assert checkpointed[0] > 90 * state
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 8])
 def test_anchors_stay_at_their_number_and_evenly_spread(limit):
-    anchors, pair = Anchors(limit), (Y0, Y0)
+    anchors, state = Anchors(limit), (Y0, Y0)
     for number in range(1, 1001):
-        anchors.offer(number, pair)
+        anchors.offer(number, state)
         assert len(anchors.kept) == min(limit, number)
         gaps = np.diff([0, *anchors.kept, number])
         assert gaps.max() <= max(1, 4 * number / limit)
@@ -261,44 +251,7 @@ def test_no_anchors_are_kept_where_none_are_asked_for():
     assert not anchors.kept
 
 
-# When it goes wrong
-
-
-def drifting(dtype, **settings):
-    """A turning field whose step is undone over a thousand steps: rounding adds up by 1 / coupling a step."""
-    y0 = torch.tensor([[1.0, 0.0], [0.3, -1.0]], dtype=dtype, requires_grad=True)
-    ys = solve(
-        oscillator().f, y0, [0.0, 20.0], method="midpoint", step_size=0.02, gradient=Reversible(0.99, **settings)
-    ).ys
-    return torch.autograd.grad(ys[-1].square().sum(), y0)[0]
-
-
-def test_rounding_on_the_way_back_is_said_in_float32_and_not_in_float64():
-    with pytest.warns(RuntimeWarning, match=r"at t=0 the re-created state differs .* rounding in float32 .* float64"):
-        drifting(torch.float32, anchors=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        exact = drifting(torch.float64, anchors=0)
-        # The way back goes on from each anchor, so that rounding has less time to grow.
-        kept = drifting(torch.float32, anchors=64)
-    torch.testing.assert_close(kept.double(), exact, rtol=1e-4, atol=1e-4)
-
-
-def test_the_warning_names_the_sample_and_obeys_its_threshold():
-    y0 = torch.tensor([[1.0, 0.0], [0.3, -1.0]], requires_grad=True)
-    ts = torch.tensor([[0.0, 0.0], [0.2, 20.0]])
-
-    def backward(drift):
-        way = Reversible(0.99, anchors=0, drift=drift)
-        solve(oscillator().f, y0, ts, method="midpoint", step_size=0.02, gradient=way, batching="per_sample").ys[
-            -1
-        ].sum().backward()
-
-    with pytest.warns(RuntimeWarning, match="re-created state of sample 1 differs"):
-        backward(1e-4)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        backward(1e3)
+# When two states come apart
 
 
 @BATCHINGS
@@ -306,7 +259,7 @@ def test_the_warning_names_the_sample_and_obeys_its_threshold():
 def test_two_states_that_come_apart_are_said_also_without_gradients(options, batching):
     """y' = -y to t = 10: the reversible method is off by more than the solution itself."""
     y0 = torch.ones(3, 2, dtype=torch.float64)
-    run = lambda t1: solve(lambda t, y: -y, y0, [0.0, t1], gradient="reversible", batching=batching, **options)  # noqa: E731
+    run = lambda t1: solve(lambda t, y: -y, y0, [0.0, t1], gradient=PAIRED, batching=batching, **options)  # noqa: E731
     with pytest.warns(RuntimeWarning, match=r"two states .* apart, .* contracts too strongly for coupling=0\.999"):
         run(12.0)
     with warnings.catch_warnings():
@@ -314,14 +267,15 @@ def test_two_states_that_come_apart_are_said_also_without_gradients(options, bat
         run(1.0)
 
 
-def test_a_sample_that_becomes_nan_on_its_way_leaves_the_gradients_of_the_others():
-    """With Euler's method the second half step alone meets the NaN; the step does not count."""
+@WAYS
+def test_a_sample_that_becomes_nan_on_its_way_leaves_the_gradients_of_the_others(way):
+    """With two states the half step of the second alone meets the NaN; the step does not count."""
 
     def gradients(rows):
         y0, rate = Y0[rows].clone().requires_grad_(), torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
         solution = solve(
             lambda t, y, a: a * torch.where(y.sum(-1, keepdim=True) > 3, torch.nan, y), y0, [0.0, 1.5], args=rate,
-            gradient="reversible", batching="per_sample", method="euler", step_size=0.1, throw=False,
+            gradient=way, batching="per_sample", method="heun", step_size=0.05, throw=False,
         )  # fmt: skip
         good = solution.status == 0
         return solution, torch.autograd.grad(solution.ys[:, good].square().sum(), (y0, rate))
@@ -330,15 +284,15 @@ def test_a_sample_that_becomes_nan_on_its_way_leaves_the_gradients_of_the_others
     assert solution.status.tolist() == [Status.SUCCESS, Status.NON_FINITE, Status.SUCCESS]
     assert 0.3 < solution.reached[1] < 0.7
     _, (own_y, own_rate) = gradients([0, 2])
-    torch.testing.assert_close(y_bar[[0, 2]], own_y, rtol=1e-11, atol=1e-11)
-    torch.testing.assert_close(rate_bar, own_rate, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(y_bar[[0, 2]], own_y, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(rate_bar, own_rate, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"coupling": 0.0}, r"coupling must lie in \(0, 1\], but is 0.0"),
-        ({"coupling": 1.1}, r"coupling must lie in \(0, 1\], but is 1.1"),
+        ({"coupling": 0.0}, r"coupling must be None or lie in \(0, 1\], but is 0.0"),
+        ({"coupling": 1.1}, r"coupling must be None or lie in \(0, 1\], but is 1.1"),
         ({"anchors": -1}, "anchors must be a whole number, 0 or more, but is int -1"),
         ({"anchors": 2.5}, "anchors must be a whole number, 0 or more, but is float 2.5"),
         ({"drift": 0.0}, "drift must be positive, but is 0.0"),
@@ -349,20 +303,25 @@ def test_settings_out_of_range_are_refused(settings, message):
         Reversible(**settings)
 
 
-def test_a_method_that_is_reversible_already_stays_as_it_is():
+@pytest.mark.parametrize("way", ["reversible", Reversible(0.99)], ids=str)
+def test_a_method_that_is_reversible_already_stays_as_it_is(way):
     own = ReversibleRungeKutta(METHODS["rk4"], 0.99)
     options = {"method": own, "step_size": 0.1}
-    found = solve(SmoothField(), Y0, [0.0, 1.0], gradient=Reversible(0.99), **options).ys
+    found = solve(SmoothField(), Y0, [0.0, 1.0], gradient=way, **options).ys
     torch.testing.assert_close(found, solve(SmoothField(), Y0, [0.0, 1.0], gradient="direct", **options).ys)
+
+
+def test_a_method_that_is_reversible_already_is_not_coupled_anew():
     with pytest.raises(ValueError, match=r"reversible already, with coupling 0.99, but coupling 0.999 is asked for"):
-        solve(SmoothField(), Y0, [0.0, 1.0], gradient="reversible", **options)
+        solve(SmoothField(), Y0, [0.0, 1.0], gradient=PAIRED, method=ReversibleRungeKutta(METHODS["rk4"], 0.99))
 
 
-def test_a_table_of_ones_own_has_its_reversible_version():
+@WAYS
+def test_a_table_of_ones_own_can_be_undone(way):
     ralston = Tableau("ralston", 2, (0, 2 / 3), ((), (2 / 3,)), (1 / 4, 3 / 4), ((1, -3 / 4), (0, 3 / 4)))
-    y0 = Y0.clone().requires_grad_()
-    options = {"method": ralston, "step_size": 0.1}
-    values = solve(SmoothField(), y0, [0.0, 0.5], gradient=Reversible(anchors=0), **options).ys[-1].sum()
-    traced = replace(ReversibleRungeKutta(METHODS["heun"]), base=replace(METHODS["heun"], tableau=ralston))
+    y0, base = Y0.clone().requires_grad_(), ExplicitRungeKutta(ralston)
+    way = replace(way, anchors=0)
+    values = solve(SmoothField(), y0, [0.0, 0.5], gradient=way, method=ralston, step_size=0.1).ys[-1].sum()
+    traced = base if way.coupling is None else ReversibleRungeKutta(base)
     due = solve(SmoothField(), y0, [0.0, 0.5], gradient="direct", method=traced, step_size=0.1).ys[-1].sum()
     torch.testing.assert_close(torch.autograd.grad(values, y0), torch.autograd.grad(due, y0), rtol=1e-10, atol=1e-10)

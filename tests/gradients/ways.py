@@ -1,6 +1,7 @@
 """Plain autograd through the very solution a gradient way is of: what its gradients have to equal.
 
-All ways but "reversible" differentiate the solution of the method itself; that one its reversible version.
+All ways but "reversible" with a coupling differentiate the solution of the method itself; that one the method's
+algebraically reversible version.
 """
 
 from neurode.gradients.catalogue import GRADIENTS, gradient_of
@@ -23,6 +24,6 @@ def within(gradient) -> dict:
 def by_autograd(gradient, method: str = "dopri5") -> dict:
     """The options of `solve` that give the same solution with gradient="direct"."""
     way = gradient_of(gradient)
-    if isinstance(way, Reversible):
+    if isinstance(way, Reversible) and way.coupling is not None:
         return {"method": ReversibleRungeKutta(METHODS[method], way.coupling), "gradient": "direct"}
     return {"method": method, "gradient": "direct"}

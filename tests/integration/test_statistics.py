@@ -12,7 +12,6 @@ from tests.stubs import Recording
 Y0 = torch.tensor([[2.0, 0.0], [0.5, -1.0], [-0.1, 0.2]], dtype=torch.float64)
 
 
-@pytest.mark.filterwarnings("ignore:gradient='reversible'.* two states")  # van der Pol contracts; calls are counted
 @pytest.mark.parametrize("requires_grad", [False, True], ids=["plain", "with gradients"])
 @pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize("method", METHODS)
@@ -26,7 +25,6 @@ def test_joint_evaluations_are_the_calls_of_the_field(method, gradient, requires
     assert stats.num_steps == stats.num_accepted + stats.num_rejected
 
 
-@pytest.mark.filterwarnings("ignore:gradient='reversible'.* two states")  # van der Pol contracts; calls are counted
 @pytest.mark.parametrize("requires_grad", [False, True], ids=["plain", "with gradients"])
 @pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize("method", METHODS)

@@ -103,7 +103,6 @@ def test_on_a_cuda_device_it_gives_what_it_gives_on_the_cpu(batching, gradient):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.filterwarnings("ignore:gradient='reversible'.* two states")  # at these tolerances it is right to say so
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_it_trains(gradient):
     """A rotation is learned from its end points, in a stack with other layers."""
