@@ -47,12 +47,13 @@ def test_direct_grows_in_proportion_to_the_steps(ways):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["rk4", "dopri5"])
-def test_a_hundred_times_the_steps_need_no_more_memory(method):
+def test_thirty_times_the_steps_need_no_more_memory_than_two_numbers_a_step(method):
+    """The states here are so small that the times of the steps show."""
     job = replace(JOB, steps=(100, 3000), method=method, max_seconds=600)
     ways = measured(job)
     for name in ("reversible", "adjoint", f"Checkpointed({SLOTS})"):
         few, many = (ways[name].at(steps) for steps in job.steps)
-        assert many.peak <= 1.05 * few.peak, name
+        assert many.peak <= 1.05 * few.peak + 16 * 2900, name
     assert 27 < ways["direct"].at(3000).peak / ways["direct"].at(100).peak < 31
 
 
