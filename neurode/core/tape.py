@@ -1,13 +1,13 @@
 """Evaluations of the field with one small graph each, pulled back one at a time: how exact gradients re-run a solve."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
 from neurode.core.equation import Equation
+from neurode.core.held import Held
 from neurode.core.nest import per_sample_flags
+from neurode.core.transforms import is_wrapped
 
 
 @dataclass
@@ -110,17 +110,19 @@ class TapeScope:
         return y_bar, t_bar
 
 
-def captured_leaves(f: Callable, value: torch.Tensor, known: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The leaf tensors that a field depends on beside its arguments: what its graph reaches, and parameters it holds.
+def captured_leaves(held: Held, value: torch.Tensor, known: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The leaf tensors that a field depends on beside its arguments: what its graph reaches, and what it holds.
 
-    f: the field. value: what one call returned, with its graph. known: leaves that are counted elsewhere (args).
-    Parameters held by a module (or by modules in a closure, partial or bound method) count even if that call did not
-    use them.
+    held: by the field. value: what one call returned, with its graph. known: leaves that are counted elsewhere (args).
+    Leaves that the field holds count even if that call did not use them.
     """
-    found: dict[int, torch.Tensor] = {}
-    for tensor in _held_parameters(f, set()):
-        if tensor.requires_grad:
-            found[id(tensor)] = tensor
+    # A leaf only: a module of a data-parallel replica holds tensors with a history, found through the graph. And what
+    # belongs to a transform of torch.func is an argument by now.
+    found = {
+        id(tensor): tensor
+        for tensor in held.tensors
+        if tensor.is_leaf and tensor.requires_grad and not is_wrapped(tensor)
+    }
     stack, seen = [value.grad_fn], set()
     while stack:
         node = stack.pop()
@@ -134,34 +136,3 @@ def captured_leaves(f: Callable, value: torch.Tensor, known: list[torch.Tensor])
     for tensor in known:
         found.pop(id(tensor), None)
     return list(found.values())
-
-
-def _held_parameters(thing: Any, seen: set[int]) -> list[torch.Tensor]:
-    if id(thing) in seen:
-        return []
-    seen.add(id(thing))
-    if isinstance(thing, torch.nn.Module):
-        # A leaf only: a module of a data-parallel replica holds tensors with a history, found through the graph.
-        return [parameter for parameter in thing.parameters() if parameter.is_leaf]
-    if isinstance(thing, torch.Tensor):
-        return [thing] if thing.is_leaf else []
-    inner = [cell.cell_contents for cell in getattr(thing, "__closure__", None) or () if _filled(cell)]
-    for name in ("__self__", "__func__", "__wrapped__", "func"):
-        inner.append(getattr(thing, name, None))
-    for name in ("args", "__defaults__"):
-        value = getattr(thing, name, None)
-        if isinstance(value, tuple):
-            inner.extend(value)
-    keywords = getattr(thing, "keywords", None)
-    if isinstance(keywords, dict):
-        inner.extend(keywords.values())
-    interesting = (item for item in inner if isinstance(item, (torch.nn.Module, torch.Tensor)) or callable(item))
-    return [tensor for item in interesting for tensor in _held_parameters(item, seen)]
-
-
-def _filled(cell) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018 - reading an empty cell raises
-    except ValueError:
-        return False
-    return True

@@ -11,8 +11,22 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
+from torch.autograd import forward_ad
 
+from neurode.core.closure import AbstractOpenField
+from neurode.core.held import Held, held_by
 from neurode.core.tape import Tape, captured_leaves
+from neurode.core.transforms import (
+    above,
+    active,
+    bare,
+    depth,
+    forward_mode,
+    is_differentiated,
+    out_of_sight,
+    outside,
+    push_forward,
+)
 from neurode.gradients.gradient import Differentiated, kept_steps
 from neurode.gradients.sweep import Sweep
 from neurode.integration.backward_stats import BackwardMeter, BackwardStats
@@ -85,15 +99,16 @@ class AbstractExactTrail(AbstractTrail):
 
 def solve_with_trail(problem: Problem, trail: AbstractTrail) -> Differentiated:
     """Solve, and differentiate by walking the trail back; where nothing wants a gradient no trail is left."""
-    if not torch.is_grad_enabled():
+    if not (torch.is_grad_enabled() or forward_mode()):
         return _plain(problem, trail, None)
-    first, parameters = _probe(problem)
+    held = held_by(problem.equation.f)
+    first, parameters = _probe(problem, held)
     args = problem.equation.args_tensors
     ts = problem.times.tensor
     inputs = [problem.y0, *([ts] if ts is not None else []), *parameters, *args]
-    if not any(tensor.requires_grad for tensor in inputs):
+    if not any(is_differentiated(tensor) for tensor in inputs):
         return _plain(problem, trail, first)
-    job = _Job(problem, trail, first, parameters)
+    job = _Job(_without_graphs(problem), trail, first, parameters, held, depth())
     values, starts, stages = _Walk.apply(job, problem.y0, ts, len(parameters), *parameters, *args)
     assert job.trajectory is not None
     return Differentiated(job.trajectory, values, starts, stages, job.stats)
@@ -101,74 +116,225 @@ def solve_with_trail(problem: Problem, trail: AbstractTrail) -> Differentiated:
 
 def _plain(problem: Problem, trail: AbstractTrail, first: torch.Tensor | None) -> Differentiated:
     journal = None
-    if trail.watches:
-        trail.begin(problem)
-        journal = trail.note
-    trajectory = integrate(problem, traced=False, first=first, journal=journal)
-    return Differentiated(trajectory, trajectory.values, *kept_steps(trajectory, problem))
+    problem = _without_graphs(problem)
+    with outside():
+        if trail.watches:
+            trail.begin(problem)
+            journal = trail.note
+        trajectory = integrate(problem, traced=False, first=first, journal=journal)
+        return Differentiated(trajectory, trajectory.values, *kept_steps(trajectory, problem))
 
 
-def _probe(problem: Problem) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """f(t0, y0), which the solve needs anyway, called with a graph: it shows which leaves f depends on."""
+def _without_graphs(problem: Problem) -> Problem:
+    """The same problem in plain numbers: without graphs, and outside of torch.func."""
     equation = problem.equation
-    args = equation.args_tensors
-    detached = equation.with_args_tensors([tensor.detach() for tensor in args])
-    t0 = equation.times([problem.times.first])[0]
-    with torch.enable_grad():
-        value = detached(t0, problem.y0.detach())
-    known = [*args, problem.y0, *([problem.times.tensor] if problem.times.tensor is not None else [])]
-    return value.detach(), captured_leaves(equation.f, value, known)
+    if isinstance(equation.f, AbstractOpenField):
+        problem = replace(problem, equation=replace(equation, f=equation.f.taken_off()))
+    tensors = [problem.y0, problem.times.tensor, *equation.args_tensors]
+    return _with_tensors(problem, [None if tensor is None else bare(tensor) for tensor in tensors])
+
+
+def _with_tensors(problem: Problem, tensors: list[torch.Tensor | None]) -> Problem:
+    """The problem with other tensors for y0, ts and those of args."""
+    y0, ts, *args = tensors
+    times = replace(problem.times, tensor=ts)
+    return replace(problem, y0=y0, times=times, equation=problem.equation.with_args_tensors(args))
+
+
+def _probe(problem: Problem, held: Held) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """f(t0, y0), which the solve needs anyway, called with a graph: it shows which leaves f depends on."""
+    args, times, detached = problem.equation.args_tensors, problem.times, _without_graphs(problem)
+    with outside(), torch.enable_grad():
+        t0 = detached.equation.times([times.first])[0]
+        value = detached.equation(t0, detached.y0)
+    known = [*args, problem.y0, *([times.tensor] if times.tensor is not None else [])]
+    return value.detach(), captured_leaves(held, value, known)
 
 
 @dataclass
 class _Job:
-    """What travels beside the tensors between forward and backward."""
+    """What travels beside the tensors between forward and backward.
+
+    problem: in plain numbers. held: by the field. level: how many transforms of torch.func there are around the solve.
+    """
 
     problem: Problem
     trail: AbstractTrail
     first: torch.Tensor
     parameters: list[torch.Tensor]
+    held: Held
+    level: int
     trajectory: Trajectory | None = None
+    precision: Callable[[], AbstractContextManager] = nullcontext
     stats: BackwardStats = field(default_factory=BackwardStats)
+
+    def pull_back(self, needs: tuple[bool, ...], bars: tuple[torch.Tensor | None, ...]) -> tuple:
+        """Gradients of y0, ts, parameters and args. needs: which are wanted."""
+        assert self.trajectory is not None
+        equation, count = self.problem.equation, len(self.parameters)
+        tape = Tape(
+            replace(equation, count=type(equation.count)()),
+            self.parameters,
+            wants_args=list(needs[2 + count :]),
+            time=self.problem.times.tensor is not None and needs[1],
+        )
+        again = self.trail.evaluations
+        with self.held.as_found(), self.precision(), BackwardMeter(self.stats, self.problem.y0.device):
+            y_bar, ts_bar = self.trail.pull_back(WayBack(self.problem, self.trajectory, tape, bars))
+        self.stats.num_evaluations = tape.equation.count.calls + self.trail.evaluations - again
+        return (y_bar, ts_bar, *tape.sums)
+
+    def push_forward(self, *tangents: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        """Tangents of values (and, saved densely, starts and stages) from those of y0, ts, parameters and args.
+
+        Parameters have none: a tensor with a tangent that the field captures is among args (core.closure).
+        """
+        count, problem = len(self.parameters), self.problem
+
+        def outputs(*tensors: torch.Tensor | None) -> list[torch.Tensor]:
+            moved = _with_tensors(problem, list(tensors))
+            trajectory = integrate(moved, traced=True)
+            return [x for x in (trajectory.values, *kept_steps(trajectory, moved)) if x is not None]
+
+        plain = [problem.y0, problem.times.tensor, *problem.equation.args_tensors]
+        with torch.no_grad():
+            return push_forward(outputs, plain, [*tangents[:2], *tangents[2 + count :]])
 
 
 class _Walk(torch.autograd.Function):
+    """The solve as a node of the graph: inputs (job, y0, ts, number of parameters, *parameters, *args)."""
+
     @staticmethod
-    def forward(ctx, job: _Job, y0, ts, num_parameters, *leaves):
-        equation = job.problem.equation
-        detached = equation.with_args_tensors([leaf.detach() for leaf in leaves[num_parameters:]])
-        problem = replace(job.problem, y0=y0.detach(), equation=detached)
+    def forward(job: _Job, *inputs):
+        del inputs  # at the bottom of all transforms they are the numbers of the job's own problem
+        problem = job.problem
         job.trail.begin(problem)
         job.trajectory = integrate(problem, traced=False, first=job.first, journal=job.trail.note)
-        starts, stages = kept_steps(job.trajectory, problem)
-        job.stats.kept_bytes = _bytes(job.trail.kept(), apart=[y0])
-        ctx.job, ctx.needs, ctx.precision = job, ctx.needs_input_grad, _precision(y0.device.type)
+        job.stats.kept_bytes = _bytes(job.trail.kept(), apart=[problem.y0])
+        job.precision = _precision(problem.y0.device.type)
+        return job.trajectory.values, *kept_steps(job.trajectory, problem)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.job, *_ = inputs
+        tensors = (inputs[1], inputs[2], *inputs[4:])
         # Saved so that autograd notices when one of them is changed in place before the backward pass.
-        ctx.save_for_backward(y0, *leaves)
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
         ctx.set_materialize_grads(False)
-        return job.trajectory.values, starts, stages
+        # At a level of torch.func its own transform takes the derivative, and always asks for a graph.
+        ctx.in_transform = active()
+
+    @staticmethod
+    def vmap(info, in_dims, *inputs):
+        # The axes of vmap are samples by now (integration.mapped).
+        raise out_of_sight(next(x for x, dim in zip(inputs, in_dims, strict=True) if dim is not None))
 
     @staticmethod
     def backward(ctx, *bars):
-        job, needs = ctx.job, ctx.needs
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                f"gradient={job.trail.name!r} gives first derivatives only, and this backward pass was asked for a "
-                "graph (create_graph=True). Solve with gradient='direct' for derivatives of higher order."
-            )
-        _ = ctx.saved_tensors
-        equation, count = job.problem.equation, len(job.parameters)
-        tape = Tape(
-            replace(equation, count=type(equation.count)()),
-            job.parameters,
-            wants_args=[bool(flag) for flag in needs[4 + count :]],
-            time=job.problem.times.tensor is not None and needs[2],
-        )
-        again = job.trail.evaluations
-        with ctx.precision(), BackwardMeter(job.stats, job.problem.y0.device):
-            y_bar, ts_bar = job.trail.pull_back(WayBack(job.problem, job.trajectory, tape, bars))
-        job.stats.num_evaluations = tape.equation.count.calls + job.trail.evaluations - again
-        return (None, y_bar, ts_bar, None, *tape.sums)
+        job, inputs = ctx.job, ctx.saved_tensors
+        needs = (*ctx.needs_input_grad[1:3], *ctx.needs_input_grad[4:])
+        if not (ctx.in_transform or active()):
+            if torch.is_grad_enabled():
+                raise RuntimeError(_first_only(job.trail.name))
+            y_bar, ts_bar, *others = job.pull_back(needs, bars)
+        else:
+            y_bar, ts_bar, *others = _PullBack.apply(job, needs, len(bars), *bars, *inputs)
+        return None, y_bar, ts_bar, None, *others
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        _, y0, ts, _count, *others = tangents
+        inputs = [None if x is None else forward_ad.unpack_dual(x).primal for x in ctx.saved_tensors]
+        return _PushForward.apply(ctx.job, 0, y0, ts, *others, *inputs)
+
+
+class _PullBack(torch.autograd.Function):
+    """The way back as a node: inputs (job, needs, number of bars, *bars, *inputs of the solve), for torch.func.
+
+    Not to be differentiated again; the solve's inputs are here so that it is asked and can say so.
+    """
+
+    @staticmethod
+    def forward(job: _Job, needs, count, *tensors):
+        return job.pull_back(needs, tensors[:count])
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.name = inputs[0].trail.name
+
+    @staticmethod
+    def vmap(info, in_dims, job, needs, count, *tensors):
+        """Many gradients of the same solve (jacrev, is_grads_batched): one way back after the other."""
+        bars, inputs = tensors[:count], tensors[count:]
+        rows = []
+        for number in range(info.batch_size):
+            own = [
+                bar if dim is None else bar.select(dim, number)
+                for bar, dim in zip(bars, in_dims[3 : 3 + count], strict=True)
+            ]
+            rows.append(_PullBack.apply(job, needs, count, *own, *inputs))
+        stacked = tuple(None if column[0] is None else torch.stack(column) for column in zip(*rows, strict=True))
+        return stacked, tuple(None if column is None else 0 for column in stacked)
+
+    @staticmethod
+    def backward(ctx, *bars):
+        raise RuntimeError(_first_only(ctx.name))
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        raise RuntimeError(_first_only(ctx.name))
+
+
+class _PushForward(torch.autograd.Function):
+    """The tangents of the solve's values, in forward mode through the same accepted steps; nothing of it is kept.
+
+    Inputs (job, lead, *tangents of y0, ts, parameters and args, *these themselves). lead: how many axes in front of the
+    tangents count tangents (jacfwd pushes many at once).
+    """
+
+    @staticmethod
+    def forward(job: _Job, lead, *tensors):
+        tangents = tensors[: len(tensors) // 2]
+        if lead == 0:
+            pushed = job.push_forward(*tangents)
+        else:
+            fronts = next(x.shape[:lead] for x in tangents if x is not None)
+            flat = [None if x is None else x.flatten(0, lead - 1) for x in tangents]
+            with above(job.level):
+                rows = torch.func.vmap(job.push_forward, tuple(None if x is None else 0 for x in flat))(*flat)
+            pushed = tuple(x.unflatten(0, fronts) for x in rows)
+        return *pushed, *[None] * (3 - len(pushed))
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.name = inputs[0].trail.name
+
+    @staticmethod
+    def vmap(info, in_dims, job, lead, *tensors):
+        count, fronted = len(tensors) // 2, []
+        for tangent, dim in zip(tensors[:count], in_dims[2 : 2 + count], strict=True):
+            if tangent is not None:
+                tangent = tangent.expand(info.batch_size, *tangent.shape) if dim is None else tangent.movedim(dim, 0)
+            fronted.append(tangent)
+        pushed = _PushForward.apply(job, lead + 1, *fronted, *tensors[count:])
+        return pushed, tuple(None if x is None else 0 for x in pushed)
+
+    @staticmethod
+    def backward(ctx, *bars):
+        raise RuntimeError(_first_only(ctx.name))
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        raise RuntimeError(_first_only(ctx.name))
+
+
+def _first_only(name: str) -> str:
+    return (
+        f"gradient={name!r} gives first derivatives only, and a derivative of its derivative was asked for "
+        "(create_graph=True, or one transform of torch.func inside another). Solve with gradient='direct' for "
+        "derivatives of higher order."
+    )
 
 
 def _bytes(tensors: Iterable[torch.Tensor], *, apart: list[torch.Tensor]) -> int:
