@@ -13,13 +13,14 @@ from neurode.core.state import State, StateLayout, layout_of
 from neurode.core.transforms import host_array
 from neurode.gradients.catalogue import gradient_of
 from neurode.gradients.gradient import AbstractGradient, Differentiated
-from neurode.integration.controller import LAWS, AdaptiveSteps, ConstantSteps
+from neurode.integration.control import choose_controller
+from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.integration.mapped import lifted
 from neurode.integration.problem import Problem
 from neurode.integration.save import Save, What, save_of
 from neurode.integration.solution import DenseOutput, Solution, Stats
 from neurode.integration.times import OutputTimes, TimesLike, read_times
-from neurode.methods.catalogue import adaptive_methods, stepper_of
+from neurode.methods.catalogue import stepper_of
 from neurode.methods.stepper import AbstractStepper
 from neurode.methods.tableau import Tableau
 
@@ -94,13 +95,13 @@ def solve(
     state = layout.pack(y0)
     times = read_times(ts, lanes=layout.lanes(state), per_sample=per_sample, device=layout.device)
     stepper = stepper_of(method)
-    chosen = _controller(stepper, controller, step_size, rtol, atol)
+    chosen = choose_controller(stepper, controller, step_size, rtol, atol)
     _check_args(args, layout, layout.lanes(state))
     if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
         raise ValueError(f"max_steps must be a positive whole number, but is {describe(max_steps)}.")
     default_rtol, default_atol = DEFAULT_TOLERANCES[layout.dtype]
     problem = Problem(
-        equation=Equation(f, args, layout),
+        equation=Equation(f, args, layout=layout),
         y0=state,
         times=times,
         stepper=stepper,
@@ -125,40 +126,6 @@ def _refuse_what_is_not_there(events: Any, engine: str) -> None:
         raise NotImplementedError("there is no fused engine yet: use engine='auto' or 'eager'.")
     if engine not in ("auto", "eager"):
         raise ValueError(f"engine must be 'auto' or 'eager', but is {engine!r}.")
-
-
-def _controller(stepper, controller, step_size, rtol, atol) -> AdaptiveSteps | ConstantSteps:
-    """The one place where method, controller, step size and tolerances are held against each other."""
-    if isinstance(controller, str):
-        if controller not in LAWS:
-            raise ValueError(
-                f"unknown controller {controller!r}. There are: {', '.join(LAWS)}; or pass AdaptiveSteps(...)."
-            )
-        controller = LAWS[controller]
-    if controller is not None and not isinstance(controller, (AdaptiveSteps, ConstantSteps)):
-        raise TypeError(f"controller must be a name, AdaptiveSteps or ConstantSteps, but is {describe(controller)}.")
-    tolerances = rtol is not None or atol is not None
-    if step_size is not None and (isinstance(controller, AdaptiveSteps) or tolerances):
-        raise ValueError(
-            f"step_size={step_size} sets constant steps, but "
-            + ("rtol or atol ask" if tolerances else "the controller asks")
-            + " for steps by the error. Pass one of the two; AdaptiveSteps(first_step=...) sets only the first step."
-        )
-    if step_size is not None and isinstance(controller, ConstantSteps):
-        raise ValueError("step_size is given twice, by step_size= and by the controller. Pass one of the two.")
-    if step_size is not None:
-        return ConstantSteps(float(step_size))
-    if not stepper.has_error and (tolerances or isinstance(controller, AdaptiveSteps)):
-        what = f"rtol={rtol}, atol={atol} cannot be met" if tolerances else "the controller has nothing to go by"
-        raise ValueError(
-            f"method {stepper.name!r} has no error estimate, so {what}. Pass step_size=..., steps at ts, "
-            f"or use one of: {', '.join(adaptive_methods())}."
-        )
-    if isinstance(controller, ConstantSteps) and tolerances:
-        raise ValueError("constant steps watch no error, so rtol and atol have no effect. Leave them out.")
-    if controller is not None:
-        return controller
-    return AdaptiveSteps() if stepper.has_error else ConstantSteps()
 
 
 def _tolerance(name: str, given, default: float, layout: StateLayout, state: torch.Tensor) -> float | torch.Tensor:
@@ -236,7 +203,7 @@ def _shown_times(problem: Problem, trajectory) -> tuple[torch.Tensor, int, np.nd
     if what == "end":
         last = torch.as_tensor(times.last, dtype=dtype).reshape(1, *([-1] if layout.per_sample else []))
         return last, 1, None
-    boundaries = _step_times(trajectory, times)
+    boundaries = _step_times(trajectory)
     if not layout.per_sample:
         return torch.as_tensor(boundaries[0], dtype=dtype), len(boundaries[0]), None
     padded = torch.nn.utils.rnn.pad_sequence(
@@ -245,21 +212,16 @@ def _shown_times(problem: Problem, trajectory) -> tuple[torch.Tensor, int, np.nd
     return padded, padded.shape[0], trajectory.accepted + 1
 
 
-def _step_times(trajectory, times: OutputTimes) -> list[np.ndarray]:
-    first = np.atleast_1d(times.first)
-    table = [[float(start)] for start in first]
-    for lanes, t_end in trajectory.recorder.step_times:
-        for lane, end in zip(lanes, t_end, strict=True):
-            table[lane].append(float(end))
-    return [np.array(own) for own in table]
+def _step_times(trajectory) -> list[np.ndarray]:
+    """Boundaries of the accepted steps of each lane."""
+    written = trajectory.recorder.written()
+    return [written.time[written.lane == lane] for lane in range(trajectory.recorder.num_lanes)]
 
 
 def _arrange(run: Differentiated, rows: int, lanes: int) -> torch.Tensor:
     """(rows, lanes, width) from the values in order of writing; NaN where nothing was written."""
-    recorder = run.trajectory.recorder
-    index = np.concatenate(recorder.index) if recorder.index else np.zeros(0, dtype=int)
-    lane = np.concatenate(recorder.lane) if recorder.lane else np.zeros(0, dtype=int)
-    flat = index * lanes + lane
+    written = run.trajectory.recorder.written()
+    flat = written.index * lanes + written.lane
     if len(flat) == rows * lanes and np.array_equal(flat, np.arange(len(flat))):
         return run.values.reshape(rows, lanes, -1)
     empty = run.values.new_full((rows * lanes, run.values.shape[1]), float("nan"))

@@ -1,12 +1,13 @@
 """Evaluations of the field with one small graph each, pulled back one at a time: how exact gradients re-run a solve."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 
-from neurode.core.equation import Equation
+from neurode.core.equation import AbstractEquation
 from neurode.core.held import Held
-from neurode.core.nest import per_sample_flags
 from neurode.core.transforms import is_wrapped
 
 
@@ -27,14 +28,16 @@ class Tape:
     untouched.
     """
 
-    def __init__(self, equation: Equation, parameters: list[torch.Tensor], *, wants_args: list[bool], time: bool):
+    def __init__(
+        self, equation: AbstractEquation, parameters: list[torch.Tensor], *, wants_args: list[bool], time: bool
+    ):
         self.parameters, self.time = parameters, time
         originals = equation.args_tensors
         self.args_leaves = [
             tensor.detach().requires_grad_(wanted) for tensor, wanted in zip(originals, wants_args, strict=True)
         ]
         self.equation = equation.with_args_tensors(self.args_leaves)
-        self.follows = per_sample_flags(equation.args) if equation.args is not None else []
+        self.follows = equation.args_follow
         self.sums: list[torch.Tensor | None] = [None] * (len(parameters) + len(self.args_leaves))
         self.whole = TapeScope(self, self.equation, self.args_leaves, rows=None)
 
@@ -76,7 +79,7 @@ class TapeScope:
     """A tape seen for some of the lanes (`rows`, None for all), with the args of these."""
 
     tape: Tape
-    equation: Equation
+    equation: AbstractEquation
     args_leaves: list[torch.Tensor]
     rows: torch.Tensor | None
 
@@ -108,6 +111,19 @@ class TapeScope:
             self.rows,
         )
         return y_bar, t_bar
+
+
+@contextmanager
+def hooks_aside(parameters: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Without the hooks of these leaves: they are for a whole gradient, not for that of each recorded call."""
+    hooked = [(tensor, tensor._backward_hooks) for tensor in parameters if tensor._backward_hooks]
+    try:
+        for tensor, _ in hooked:
+            tensor._backward_hooks = None
+        yield
+    finally:
+        for tensor, hooks in hooked:
+            tensor._backward_hooks = hooks
 
 
 def captured_leaves(held: Held, value: torch.Tensor, known: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -49,6 +49,24 @@ def push_forward(
                 _functorch._jvp_decrement_nesting()
 
 
+def one_by_one(
+    function: Callable[[tuple[torch.Tensor | None, ...]], tuple[torch.Tensor | None, ...]],
+    tensors: tuple[torch.Tensor | None, ...],
+) -> tuple[torch.Tensor | None, ...]:
+    """function(tensors); for batches of them (is_grads_batched, which maps in a way of its own) one after the other."""
+    if not any(x is not None and _functorch.is_legacy_batchedtensor(x) for x in tensors):
+        return function(tensors)
+    level = torch._C._vmapmode_increment_nesting() - 1
+    torch._C._vmapmode_decrement_nesting()
+    # What is not mapped comes back with an axis of length one.
+    whole = [None if x is None else torch._remove_batch_dim(x, level, 1, 0) for x in tensors]
+    size = max(len(x) for x in whole if x is not None)
+    spread = [None if x is None else x.expand(size, *x.shape[1:]) for x in whole]
+    rows = [function(tuple(None if x is None else x[number] for x in spread)) for number in range(size)]
+    columns = [None if column[0] is None else torch.stack(column) for column in zip(*rows, strict=True)]
+    return tuple(None if x is None else torch._add_batch_dim(x, 0, level) for x in columns)
+
+
 def tangents_are_followed() -> bool:
     """Are they at this moment? Inside an autograd.Function they are not."""
     return torch._C._is_fwd_grad_enabled()

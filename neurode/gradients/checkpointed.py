@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from neurode.core.nest import describe
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.gradients.journal import EveryState, SomeStates
-from neurode.gradients.schedule import Slots
+from neurode.gradients.schedule import Slots, check_slots
 from neurode.gradients.sweep import Sweep
 from neurode.gradients.trail import AbstractExactTrail, solve_with_trail
 from neurode.integration.problem import AcceptedStep, Attempt, Problem
@@ -44,19 +43,7 @@ class Checkpointed(AbstractGradient):
     k: Slots | None = None
 
     def __post_init__(self):
-        k = self.k
-        if k is None or k == "log":
-            return
-        allowed = 'None (every state), a whole number of at least 1, or "log"'
-        if isinstance(k, bool) or not isinstance(k, (int, str)):
-            raise TypeError(f"k of Checkpointed must be {allowed}, but is {describe(k)}.")
-        if isinstance(k, str):
-            raise ValueError(f"k of Checkpointed must be {allowed}, but is {k!r}.")
-        if k < 1:
-            raise ValueError(
-                f"k of Checkpointed must be {allowed}, but is {k}. The state at the beginning is always kept, so k=1 "
-                "is the least."
-            )
+        check_slots(self.k, "Checkpointed")
 
     def run(self, problem: Problem) -> Differentiated:
         return solve_with_trail(problem, _StoredStates(self.k))

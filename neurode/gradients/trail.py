@@ -14,8 +14,9 @@ import torch
 from torch.autograd import forward_ad
 
 from neurode.core.closure import AbstractOpenField
+from neurode.core.equation import Equation
 from neurode.core.held import Held, held_by
-from neurode.core.tape import Tape, captured_leaves
+from neurode.core.tape import Tape, captured_leaves, hooks_aside
 from neurode.core.transforms import (
     above,
     active,
@@ -23,6 +24,7 @@ from neurode.core.transforms import (
     depth,
     forward_mode,
     is_differentiated,
+    one_by_one,
     out_of_sight,
     outside,
     push_forward,
@@ -97,12 +99,20 @@ class AbstractExactTrail(AbstractTrail):
         """Make the steps again, the last one first, and hand each to the sweep."""
 
 
-def solve_with_trail(problem: Problem, trail: AbstractTrail) -> Differentiated:
-    """Solve, and differentiate by walking the trail back; where nothing wants a gradient no trail is left."""
+def solve_with_trail(
+    problem: Problem, trail: AbstractTrail, only: tuple[torch.Tensor, ...] | None = None
+) -> Differentiated:
+    """Solve, and differentiate by walking the trail back; where nothing wants a gradient no trail is left.
+
+    only: the parameters to differentiate; None for all that f depends on.
+    """
     if not (torch.is_grad_enabled() or forward_mode()):
         return _plain(problem, trail, None)
+    assert isinstance(problem.equation, Equation)
     held = held_by(problem.equation.f)
     first, parameters = _probe(problem, held)
+    if only is not None:
+        parameters = [tensor for tensor in only if tensor.requires_grad]
     args = problem.equation.args_tensors
     ts = problem.times.tensor
     inputs = [problem.y0, *([ts] if ts is not None else []), *parameters, *args]
@@ -128,7 +138,7 @@ def _plain(problem: Problem, trail: AbstractTrail, first: torch.Tensor | None) -
 def _without_graphs(problem: Problem) -> Problem:
     """The same problem in plain numbers: without graphs, and outside of torch.func."""
     equation = problem.equation
-    if isinstance(equation.f, AbstractOpenField):
+    if isinstance(equation, Equation) and isinstance(equation.f, AbstractOpenField):
         problem = replace(problem, equation=replace(equation, f=equation.f.taken_off()))
     tensors = [problem.y0, problem.times.tensor, *equation.args_tensors]
     return _with_tensors(problem, [None if tensor is None else bare(tensor) for tensor in tensors])
@@ -179,7 +189,8 @@ class _Job:
             time=self.problem.times.tensor is not None and needs[1],
         )
         again = self.trail.evaluations
-        with self.held.as_found(), self.precision(), BackwardMeter(self.stats, self.problem.y0.device):
+        meter = BackwardMeter(self.stats, self.problem.y0.device)
+        with self.held.as_found(), hooks_aside(self.parameters), self.precision(), meter:
             y_bar, ts_bar = self.trail.pull_back(WayBack(self.problem, self.trajectory, tape, bars))
         self.stats.num_evaluations = tape.equation.count.calls + self.trail.evaluations - again
         return (y_bar, ts_bar, *tape.sums)
@@ -237,7 +248,7 @@ class _Walk(torch.autograd.Function):
         if not (ctx.in_transform or active()):
             if torch.is_grad_enabled():
                 raise RuntimeError(_first_only(job.trail.name))
-            y_bar, ts_bar, *others = job.pull_back(needs, bars)
+            y_bar, ts_bar, *others = one_by_one(partial(job.pull_back, needs), bars)
         else:
             y_bar, ts_bar, *others = _PullBack.apply(job, needs, len(bars), *bars, *inputs)
         return None, y_bar, ts_bar, None, *others

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation, HostTime
+from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.transforms import host_array
 from neurode.integration.controller import rounded_down
 
@@ -13,7 +13,7 @@ RatioNorm = Callable[[torch.Tensor], torch.Tensor]
 
 
 def first_step_size(
-    equation: Equation,
+    equation: AbstractEquation,
     t0: HostTime,
     span: HostTime,
     y0: torch.Tensor,
