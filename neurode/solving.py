@@ -10,7 +10,7 @@ from neurode.core.errors import SolveError, Status
 from neurode.core.nest import PerSample, describe, map_leaves
 from neurode.core.protocols import VectorField
 from neurode.core.state import State, StateLayout, layout_of
-from neurode.core.transforms import host_array
+from neurode.core.transforms import host_array, lowered
 from neurode.gradients.catalogue import gradient_of
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.integration.control import choose_controller
@@ -81,15 +81,15 @@ def solve(
         raise ValueError(f"batching must be 'joint' or 'per_sample', but is {batching!r}.")
     _refuse_what_is_not_there(events, engine)
     way = gradient_of(gradient)
-    lift = lifted(f, y0, ts, args, batching=batching, rtol=rtol, atol=atol, traced=way.is_traced)
+    lift = lifted(f, y0, ts, args, batching=batching, rtol=rtol, atol=atol, step_size=step_size, traced=way.is_traced)
     if lift is not None:
-        return lift.back(
-            solve(
+        with lowered(lift.level):
+            solution = solve(
                 lift.f, lift.y0, lift.ts, args=lift.args, method=method, rtol=lift.rtol, atol=lift.atol,
                 step_size=step_size, controller=controller, batching=lift.batching, gradient=way, save=save,
                 engine=engine, max_steps=max_steps, throw=throw,
-            )
-        )  # fmt: skip
+            )  # fmt: skip
+        return lift.back(solution)
     per_sample = batching == "per_sample"
     layout = layout_of(y0, per_sample=per_sample)
     state = layout.pack(y0)

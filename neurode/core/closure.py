@@ -89,4 +89,4 @@ class _Exchange(TorchFunctionMode):
             return forward_mode() and not tangents_are_followed() and has_tangent(tensor, 0)
         if level > field.level:
             return False
-        return field.is_taken_off or (field.axes is not None and field.axes.touch(tensor))
+        return field.is_taken_off or (field.axes is not None and field.axes.is_foreign(tensor, field.level))

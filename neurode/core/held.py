@@ -76,7 +76,10 @@ class _Search:
                 if tensor.is_floating_point() or tensor.is_complex():
                     self.held.slots.append((table, name, tensor))
                 self.into(tensor)
-        self._attributes(value for name, value in vars(module).items() if name not in _own_names())
+        others = [value for name, value in vars(module).items() if name not in _own_names()]
+        for item in (item for value in others for item in (_items(value) or (value,))):
+            if isinstance(item, (torch.Tensor, nn.Module)):
+                self.into(item)
 
     def _callable(self, thing: Any) -> None:
         inner = [cell.cell_contents for cell in getattr(thing, "__closure__", None) or () if _filled(cell)]

@@ -96,13 +96,13 @@ def has_tangent(tensor: torch.Tensor, level: int) -> bool:
     """Does it carry one at its own level?"""
     if not forward_mode():
         return False
-    with _lowered(level):
+    with lowered(level):
         return forward_ad.unpack_dual(tensor).tangent is not None
 
 
 @contextmanager
-def _lowered(level: int) -> Iterator[None]:
-    """Only the transforms up to `level` in force."""
+def lowered(level: int) -> Iterator[None]:
+    """With only the transforms up to `level` in force."""
     popped = []
     try:
         while depth() > level:
@@ -130,7 +130,7 @@ def above(level: int) -> Iterator[None]:
 
 def outside() -> AbstractContextManager:
     """No transform in force: for plain tensors, which a transform would wrap."""
-    return _lowered(0) if active() else nullcontext()
+    return lowered(0) if active() else nullcontext()
 
 
 def bare(tensor: torch.Tensor) -> torch.Tensor:
@@ -154,11 +154,12 @@ def host_array(tensor: torch.Tensor) -> np.ndarray:
         return plain.cpu().numpy()
 
 
-def out_of_sight(tensor: torch.Tensor) -> TypeError:
+def out_of_sight(tensor: torch.Tensor) -> RuntimeError:
     """What is said where a tensor's derivative, or its mapped axis, would get lost."""
-    return TypeError(
-        f"a tensor that torch.func transforms (shape {tuple(tensor.shape)}) reaches the solve on a way that solve() "
-        "does not see. Hand it to the field by args=..., or keep it in a module or a closure of the field."
+    return RuntimeError(
+        f"the field uses a tensor that torch.func transforms (shape {tuple(tensor.shape)}) and that solve() does not "
+        "find in it. Hand it over by args=..., or keep it in a module or a closure of the field; and let the field "
+        "draw no random numbers."
     )
 
 
@@ -174,22 +175,36 @@ def is_differentiated(tensor: torch.Tensor) -> bool:
     return any(_followed(wrapper, level) for wrapper, level in _wrappers(tensor))
 
 
-def refuse_functionalize() -> None:
-    """Of the transforms of torch.func only functionalize is none of the solver's business."""
-    kinds = _functorch.get_interpreter_stack() if active() else None
-    if any(layer.key() == _functorch.TransformType.Functionalize for layer in kinds or ()):
+def refuse_tracing() -> None:
+    """Raise where the solve is recorded rather than run: steps that depend on values cannot be."""
+    layers = _functorch.get_interpreter_stack() if active() else None
+    modes = (
+        torch.utils._python_dispatch._get_current_dispatch_mode_stack() if torch._C._len_torch_dispatch_stack() else []
+    )
+    recorded = any(layer.key() == _functorch.TransformType.Functionalize for layer in layers or ())
+    if recorded or any(type(mode).__name__ in ("ProxyTorchDispatchMode", "FakeTensorMode") for mode in modes):
         raise NotImplementedError(
-            "solve() was called inside torch.func.functionalize, which cannot follow steps that depend on values. "
-            "Call it outside; grad, vjp, jvp, jacrev, jacfwd, hessian and vmap are supported."
+            "solve() was called where its operations are recorded (torch.func.functionalize, torch.func.linearize, "
+            "make_fx), and steps that depend on values cannot be. grad, vjp, jvp, jacrev, jacfwd, hessian and vmap of "
+            "torch.func run them; in the place of linearize use vjp or jvp."
         )
+
+
+def depth_below_maps() -> int:
+    """How many transforms are left when the innermost ones, as far as they are vmaps, are taken off."""
+    layers = list(_functorch.get_interpreter_stack() or ())
+    while layers and layers[-1].key() == _functorch.TransformType.Vmap:
+        layers.pop()
+    return len(layers)
 
 
 def _wrappers(tensor: torch.Tensor) -> Iterator[tuple[torch.Tensor, int]]:
     """The tensor as each level sees it, from the innermost call outwards; last the plain one, of level 0."""
     while is_wrapped(tensor):
-        # A level that has ended counts for nothing.
-        if not _functorch.is_dead_tensor_wrapper(tensor):
-            yield tensor, _functorch.maybe_get_level(tensor)
+        level = _functorch.maybe_get_level(tensor)
+        # The wrapper of a transform that has ended is of level -2.
+        if level > 0:
+            yield tensor, level
         tensor = _functorch.get_unwrapped(tensor)
     yield tensor, 0
 
@@ -231,6 +246,11 @@ class MappedAxes:
     def lanes(self) -> int:
         return prod(self.sizes)
 
+    def is_foreign(self, tensor: torch.Tensor, level: int) -> bool:
+        """Has it, at or below `level`, a mapped axis or a derivative a lane that is not rows?"""
+        chain = [(wrapper, own) for wrapper, own in _wrappers(tensor) if 0 < own <= level]
+        return any(_is_mapped(wrapper) for wrapper, _ in chain) or self.touch(tensor)
+
     def touch(self, tensor: torch.Tensor) -> bool:
         """Does it need a row a lane? If it differs from lane to lane, or if its derivative does: under
         vmap(grad(...)) a weight that all lanes share has a gradient for each."""
@@ -261,7 +281,7 @@ class _Rows(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(tensor, front, levels, *markers):
+    def forward(*inputs):
         raise AssertionError("every level has its marker, so the plain tensor is never reached")
 
     @staticmethod
@@ -269,7 +289,8 @@ class _Rows(torch.autograd.Function):
         _, ctx.front, ctx.levels, *ctx.markers = inputs
 
     @staticmethod
-    def vmap(info, in_dims, tensor, front, levels, *markers):
+    def vmap(info, in_dims, *inputs):
+        tensor, front, levels, *markers = inputs
         if depth() + 1 != levels[-1]:  # another vmap's axis, over gradients or tangents: it stays
             return _Rows.apply(tensor.movedim(in_dims[0], 0), front + 1, levels, *markers), 0
         if in_dims[0] is None:
@@ -281,19 +302,19 @@ class _Rows(torch.autograd.Function):
         return (_Rows.apply(tensor, front, outer, *markers[:-1]) if outer else tensor), None
 
     @staticmethod
-    def backward(ctx, bar):
-        return _Lanes.apply(bar, ctx.front, ctx.levels, *ctx.markers), None, None, *[None] * len(ctx.levels)
+    def backward(ctx, *bars):
+        return _Lanes.apply(*bars, ctx.front, ctx.levels, *ctx.markers), None, None, *[None] * len(ctx.levels)
 
     @staticmethod
-    def jvp(ctx, tangent, *_):
-        return _Rows.apply(tangent, ctx.front, ctx.levels, *ctx.markers)
+    def jvp(ctx, *tangents):
+        return _Rows.apply(tangents[0], ctx.front, ctx.levels, *ctx.markers)
 
 
 class _Lanes(torch.autograd.Function):
     """The way back: axes from place `front` on become mapped axes of these levels."""
 
     @staticmethod
-    def forward(tensor, front, levels, *markers):
+    def forward(*inputs):
         raise AssertionError("every level has its marker, so the plain tensor is never reached")
 
     @staticmethod
@@ -301,17 +322,17 @@ class _Lanes(torch.autograd.Function):
         _, ctx.front, ctx.levels, *ctx.markers = inputs
 
     @staticmethod
-    def vmap(info, in_dims, tensor, front, levels, *markers):
-        del info
+    def vmap(info, in_dims, *inputs):
+        tensor, front, levels, *markers = inputs
         if depth() + 1 != levels[-1]:
             return _Lanes.apply(tensor.movedim(in_dims[0], 0), front + 1, levels, *markers), 0
         tensor, outer = tensor.movedim(front + len(levels) - 1, 0), levels[:-1]
         return (_Lanes.apply(tensor, front + 1, outer, *markers[:-1]) if outer else tensor), 0
 
     @staticmethod
-    def backward(ctx, bar):
-        return _Rows.apply(bar, ctx.front, ctx.levels, *ctx.markers), None, None, *[None] * len(ctx.levels)
+    def backward(ctx, *bars):
+        return _Rows.apply(*bars, ctx.front, ctx.levels, *ctx.markers), None, None, *[None] * len(ctx.levels)
 
     @staticmethod
-    def jvp(ctx, tangent, *_):
-        return _Lanes.apply(tangent, ctx.front, ctx.levels, *ctx.markers)
+    def jvp(ctx, *tangents):
+        return _Lanes.apply(tangents[0], ctx.front, ctx.levels, *ctx.markers)

@@ -20,9 +20,10 @@ from neurode.core.transforms import (
     above,
     active,
     depth,
+    depth_below_maps,
     forward_mode,
     is_transformed,
-    refuse_functionalize,
+    refuse_tracing,
 )
 from neurode.integration.solution import Dense, Solution
 from neurode.integration.times import TimesLike, as_times
@@ -30,7 +31,10 @@ from neurode.integration.times import TimesLike, as_times
 
 @dataclass(frozen=True)
 class LiftedSolve:
-    """The arguments of the solve that runs instead, and the way from its solution to the one that was asked for."""
+    """The arguments of the solve that runs instead, and the way from its solution to the one that was asked for.
+
+    level: how many of the transforms stay in force while it runs.
+    """
 
     f: Callable
     y0: State
@@ -39,11 +43,21 @@ class LiftedSolve:
     batching: str
     rtol: Any
     atol: Any
+    level: int
     back: Callable[[Solution], Solution]
 
 
 def lifted(
-    f: VectorField, y0: State, ts: TimesLike, args: Any, *, batching: str, rtol: Any, atol: Any, traced: bool
+    f: VectorField,
+    y0: State,
+    ts: TimesLike,
+    args: Any,
+    *,
+    batching: str,
+    rtol: Any,
+    atol: Any,
+    step_size: Any,
+    traced: bool,
 ) -> LiftedSolve | None:
     """The solve to run instead; None where torch.func has nothing to do with it, or the loop can be followed as it is.
 
@@ -51,7 +65,12 @@ def lifted(
     """
     if isinstance(f, AbstractOpenField) or not (active() or forward_mode()):
         return None
-    refuse_functionalize()
+    refuse_tracing()
+    if isinstance(step_size, torch.Tensor) and MappedAxes.of([step_size]) is not None:
+        raise TypeError(
+            "step_size is mapped over by torch.func.vmap, but it is one number for all. Leave it out, and step from "
+            "one time of ts to the next: ts may be mapped over."
+        )
     per_sample = batching == "per_sample"
     layout = layout_of(y0, per_sample=per_sample)
     ts = as_times(ts)
@@ -62,7 +81,9 @@ def lifted(
         if traced:
             return None
         field = OpenField(f, captured, None, depth())
-        return LiftedSolve(field, y0, ts, (args, captured), batching, rtol, atol, back=lambda solution: solution)
+        return LiftedSolve(
+            field, y0, ts, (args, captured), batching, rtol, atol, depth(), back=lambda solution: solution
+        )
     lanes = _Lanes(axes, layout, len(leaf_tensors(y0)[0]) if per_sample else 1)
     packed = (args, captured)
     of_lanes = lanes.args(packed)
@@ -75,6 +96,7 @@ def lifted(
         "per_sample",
         lanes.tolerance(rtol),
         lanes.tolerance(atol),
+        depth_below_maps(),
         back=lanes.back,
     )
 
@@ -100,7 +122,8 @@ class _Lanes:
 
     def of_elements(self, tensor: torch.Tensor) -> torch.Tensor:
         """(lanes, *shape) from a tensor that is one for all samples of an element."""
-        return self.spread(tensor).repeat_interleave(self.samples, dim=0)
+        whole = self.spread(tensor)
+        return whole if self.samples == 1 else whole.repeat_interleave(self.samples, dim=0)
 
     def state(self, y0: State) -> State:
         return map_leaves(self.of_samples, y0)
@@ -139,15 +162,19 @@ class _Lanes:
 
     def back(self, solution: Solution) -> Solution:
         """Of one element, mapped over: what differs from lane to lane."""
-        stats = solution.stats
-        counts = {one.name: getattr(stats, one.name) for one in fields(stats)}
+        stats: Any = solution.stats
+        counts = {
+            one.name: self.element(count)
+            for one in fields(stats)
+            if isinstance(count := getattr(stats, one.name), torch.Tensor)
+        }
         return replace(
             solution,
             ts=self.element(solution.ts, 1) if solution.ts.ndim == 2 else solution.ts,
             ys=map_leaves(lambda part: self.element(part, 1), solution.ys),
             lengths=None if solution.lengths is None else self.element(solution.lengths),
             status=self.element(solution.status),
-            stats=replace(stats, **{k: self.element(x) for k, x in counts.items() if isinstance(x, torch.Tensor)}),
+            stats=replace(stats, **counts),
             reached=self.element(solution.reached),
             last_step=self.element(solution.last_step),
             dense=None if solution.dense is None else _MappedDense(solution.dense, self),
