@@ -10,16 +10,25 @@ from typing import Any
 import torch
 from torch import nn
 
+LONGEST = 1000
+"""A list with more entries is taken for data and not searched."""
+
 Slot = tuple[MutableMapping[str, Any], str, torch.Tensor]
 """Where a module keeps a tensor: its table of parameters or buffers, the name there, and the tensor."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """tensors: each once, in the order found. slots: those of modules, with their places."""
+    """named: tensors that the callable's code names, and parameters and buffers of modules. attributes: others that lie
+    about in modules and objects. slots: the parameters and buffers with their places. Each once, in the order found."""
 
-    tensors: list[torch.Tensor] = field(default_factory=list)
+    named: list[torch.Tensor] = field(default_factory=list)
+    attributes: list[torch.Tensor] = field(default_factory=list)
     slots: list[Slot] = field(default_factory=list)
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        return self.named + self.attributes
 
     @contextmanager
     def as_found(self) -> Iterator[None]:
@@ -45,7 +54,7 @@ class Held:
 def held_by(f: Callable) -> Held:
     """What `f` holds. Of other objects the attributes are searched, and lists, tuples and dicts of such, one deep."""
     search = _Search()
-    search.into(f)
+    search.into([f], search.held.named)
     return search.held
 
 
@@ -54,69 +63,57 @@ class _Search:
         self.held = Held()
         self.seen: set[int] = set()
 
-    def into(self, thing: Any) -> None:
-        if id(thing) in self.seen:
-            return
-        self.seen.add(id(thing))
-        if isinstance(thing, torch.Tensor):
-            self.held.tensors.append(thing)
-        elif isinstance(thing, nn.Module):
-            for module in thing.modules():
-                self._module(module)
-        else:
-            self._callable(thing)
-
-    def _module(self, module: nn.Module) -> None:
-        self.seen.add(id(module))
-        for table in (module._parameters, module._buffers):
-            for name, tensor in table.items():
-                if tensor is None:
+    def into(self, things: Iterable[Any], kind: list[torch.Tensor]) -> None:
+        """Tensors, modules and callables among these, and in lists, tuples and dicts among them. kind: where a tensor
+        is noted."""
+        for thing in things:
+            for item in _items(thing) or (thing,):
+                if id(item) in self.seen or isinstance(item, (type, ModuleType)):
                     continue
+                self.seen.add(id(item))
+                if isinstance(item, torch.Tensor):
+                    kind.append(item)
+                elif isinstance(item, nn.Module):
+                    self._modules(item)
+                elif callable(item):
+                    self._callable(item)
+
+    def _modules(self, root: nn.Module) -> None:
+        for module in root.modules():
+            self.seen.add(id(module))
+            for table in (module._parameters, module._buffers):
+                tensors = {name: tensor for name, tensor in table.items() if tensor is not None}
+                self.into(tensors.values(), self.held.named)
                 # A buffer that counts or marks is the module's own affair.
-                if tensor.is_floating_point() or tensor.is_complex():
-                    self.held.slots.append((table, name, tensor))
-                self.into(tensor)
-        others = [value for name, value in vars(module).items() if name not in _own_names()]
-        for item in (item for value in others for item in (_items(value) or (value,))):
-            if isinstance(item, (torch.Tensor, nn.Module)):
-                self.into(item)
+                kept = (name for name, tensor in tensors.items() if tensor.is_floating_point() or tensor.is_complex())
+                self.held.slots.extend((table, name, tensors[name]) for name in kept)
+            others = (value for name, value in vars(module).items() if name not in _own_names())
+            found = (item for value in others for item in _items(value) or (value,))
+            self.into((x for x in found if isinstance(x, (torch.Tensor, nn.Module))), self.held.attributes)
 
     def _callable(self, thing: Any) -> None:
-        inner = [cell.cell_contents for cell in getattr(thing, "__closure__", None) or () if _filled(cell)]
-        for name in ("__func__", "__wrapped__", "func"):
-            inner.append(getattr(thing, name, None))
+        self.into(
+            (cell.cell_contents for cell in getattr(thing, "__closure__", None) or () if _filled(cell)), self.held.named
+        )
         for name in ("args", "keywords", "__defaults__", "__kwdefaults__"):
-            inner.extend(_items(getattr(thing, name, None)))
-        for item in (*inner, getattr(thing, "__self__", None)):
-            if _is_searched(item):
-                self.into(item)
-            elif not isinstance(item, (type, ModuleType)):
-                self._attributes(_items(item) or _own_attributes(item))
+            self.into(_items(getattr(thing, name, None)), self.held.named)
+        self.into((getattr(thing, name, None) for name in ("__func__", "__wrapped__", "func")), self.held.named)
+        owner = getattr(thing, "__self__", None)
+        self.into([owner], self.held.attributes)
+        if not isinstance(owner, (nn.Module, type, ModuleType)):
+            self.into(_own_attributes(owner), self.held.attributes)
         if not hasattr(thing, "__closure__"):
-            self._attributes(_own_attributes(thing))
-
-    def _attributes(self, values: Iterable[Any]) -> None:
-        """Tensors, modules and callables among these, and in lists, tuples and dicts among them."""
-        for value in values:
-            for item in _items(value) or (value,):
-                if _is_searched(item):
-                    self.into(item)
+            self.into(_own_attributes(thing), self.held.attributes)
 
 
-def _is_searched(thing: Any) -> bool:
-    if isinstance(thing, (torch.Tensor, nn.Module)):
-        return True
-    return callable(thing) and not isinstance(thing, (type, ModuleType))
+def _items(value: Any) -> list[Any]:
+    if not isinstance(value, (dict, list, tuple)) or len(value) > LONGEST:
+        return []
+    return list(value.values()) if isinstance(value, dict) else list(value)
 
 
 def _own_attributes(thing: Any) -> list[Any]:
     return list(vars(thing).values()) if hasattr(thing, "__dict__") else []
-
-
-def _items(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, (list, tuple)) else []
 
 
 @cache

@@ -32,6 +32,7 @@ class Tape:
         self, equation: AbstractEquation, parameters: list[torch.Tensor], *, wants_args: list[bool], time: bool
     ):
         self.parameters, self.time = parameters, time
+        self.goes_once = False
         originals = equation.args_tensors
         self.args_leaves = [
             tensor.detach().requires_grad_(wanted) for tensor, wanted in zip(originals, wants_args, strict=True)
@@ -52,6 +53,23 @@ class Tape:
             for leaf, follows in zip(self.args_leaves, self.follows, strict=True)
         ]
         return TapeScope(self, self.equation.with_args_tensors(leaves), leaves, rows=rows)
+
+    def pull_back(
+        self, value: torch.Tensor, wanted: list[torch.Tensor], value_bar: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of the wanted leaves of one call's graph.
+
+        The graph may run on into one made outside (weights computed by another network), and has to survive the call. A
+        compiled field cannot: it gives its buffers away, and says so.
+        """
+        if not self.goes_once:
+            try:
+                return torch.autograd.grad(value, wanted, value_bar, retain_graph=True, allow_unused=True)
+            except RuntimeError as error:
+                if "donated" not in str(error):
+                    raise
+                self.goes_once = True
+        return torch.autograd.grad(value, wanted, value_bar, allow_unused=True)
 
     def add(self, gradients: tuple[torch.Tensor | None, ...], rows: torch.Tensor | None) -> None:
         """Sum one call's gradients of [*parameters, *args]; those of a sample go to its own row."""
@@ -97,10 +115,7 @@ class TapeScope:
             return torch.zeros_like(call.y), torch.zeros_like(call.t) if self.tape.time else None
         wanted = [leaf for leaf in (*self.tape.parameters, *self.args_leaves) if leaf.requires_grad]
         times = [call.t] if self.tape.time else []
-        # The graph may run on into one made outside (weights computed by another network): it must survive this call.
-        gradients = torch.autograd.grad(
-            call.value, [call.y, *times, *wanted], value_bar, retain_graph=True, allow_unused=True
-        )
+        gradients = self.tape.pull_back(call.value, [call.y, *times, *wanted], value_bar)
         y_bar = gradients[0] if gradients[0] is not None else torch.zeros_like(call.y)
         t_bar = None
         if times:
@@ -114,41 +129,46 @@ class TapeScope:
 
 
 @contextmanager
-def hooks_aside(parameters: Sequence[torch.Tensor]) -> Iterator[None]:
-    """Without the hooks of these leaves: they are for a whole gradient, not for that of each recorded call."""
-    hooked = [(tensor, tensor._backward_hooks) for tensor in parameters if tensor._backward_hooks]
+def hooks_aside(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Without the hooks of these tensors, and without gradients retained in them: both are for a whole gradient, not
+    for that of each recorded call."""
+    hooked = [(tensor._backward_hooks, dict(tensor._backward_hooks)) for tensor in tensors if tensor._backward_hooks]
+    retained = [(tensor, tensor.grad) for tensor in tensors if tensor.retains_grad]
     try:
-        for tensor, _ in hooked:
-            tensor._backward_hooks = None
+        for present, _ in hooked:
+            present.clear()
         yield
     finally:
-        for tensor, hooks in hooked:
-            tensor._backward_hooks = hooks
+        for present, hooks in hooked:
+            present.update(hooks)
+        for tensor, gradient in retained:
+            tensor.grad = gradient
 
 
-def captured_leaves(held: Held, value: torch.Tensor, known: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The leaf tensors that a field depends on beside its arguments: what its graph reaches, and what it holds.
+def captured(held: Held, value: torch.Tensor) -> list[torch.Tensor]:
+    """The tensors beside its arguments that a field's gradients are gradients of: where its graphs begin.
 
-    held: by the field. value: what one call returned, with its graph. known: leaves that are counted elsewhere (args).
-    Leaves that the field holds count even if that call did not use them.
+    held: by the field. value: what one call returned; its arguments had no graph. These are leaves, and tensors with a
+    history that the field has in hand (an encoder's output, weights made by another network): the graph behind them is
+    walked once, by autograd, and not at every call. What the field's code names, and the parameters of modules, count
+    even if that call did not use them; other attributes only if it did. Leaves out of sight are found by the graph.
     """
-    # A leaf only: a module of a data-parallel replica holds tensors with a history, found through the graph. And what
-    # belongs to a transform of torch.func is an argument by now.
-    found = {
-        id(tensor): tensor
-        for tensor in held.tensors
-        if tensor.is_leaf and tensor.requires_grad and not is_wrapped(tensor)
-    }
-    stack, seen = [value.grad_fn], set()
+    # What belongs to a transform of torch.func is an argument by now.
+    own = [tensor for tensor in held.tensors if tensor.requires_grad and not is_wrapped(tensor)]
+    named = {id(tensor) for tensor in held.named}
+    found = {id(tensor): tensor for tensor in own if tensor.is_leaf or id(tensor) in named}
+    in_hand = {(tensor.grad_fn, tensor.output_nr): tensor for tensor in own if tensor.grad_fn is not None}
+    stack, seen = [(value.grad_fn, value.output_nr)], set()
     while stack:
-        node = stack.pop()
-        if node is None or node in seen:
+        edge = stack.pop()
+        if edge[0] is None or edge in seen:
             continue
-        seen.add(node)
-        variable = getattr(node, "variable", None)
+        seen.add(edge)
+        if edge in in_hand:
+            found[id(in_hand[edge])] = in_hand[edge]
+            continue
+        variable = getattr(edge[0], "variable", None)
         if isinstance(variable, torch.Tensor) and variable.requires_grad:
             found[id(variable)] = variable
-        stack.extend(parent for parent, _ in node.next_functions)
-    for tensor in known:
-        found.pop(id(tensor), None)
+        stack.extend(edge[0].next_functions)
     return list(found.values())

@@ -14,7 +14,7 @@ from torch.autograd import forward_ad
 from neurode.core.closure import AbstractOpenField
 from neurode.core.equation import Equation
 from neurode.core.held import Held, held_by
-from neurode.core.tape import Tape, captured_leaves, hooks_aside
+from neurode.core.tape import Tape, captured, hooks_aside
 from neurode.core.transforms import (
     above,
     active,
@@ -83,20 +83,17 @@ def _with_tensors(problem: Problem, tensors: list[torch.Tensor | None]) -> Probl
     """The problem with other tensors for y0, ts and those of args."""
     y0, ts, *args = tensors
     assert y0 is not None
-    times = replace(problem.times, tensor=ts)
-    return replace(
-        problem, y0=y0, times=times, equation=problem.equation.with_args_tensors([x for x in args if x is not None])
-    )
+    equation = problem.equation.with_args_tensors([x for x in args if x is not None])
+    return replace(problem, y0=y0, times=replace(problem.times, tensor=ts), equation=equation)
 
 
 def _probe(problem: Problem, held: Held) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """f(t0, y0), which the solve needs anyway, called with a graph: it shows which leaves f depends on."""
-    args, times, detached = problem.equation.args_tensors, problem.times, _without_graphs(problem)
+    """f(t0, y0), which the solve needs anyway, called with a graph: it shows what f depends on."""
+    detached = _without_graphs(problem)
     with outside(), torch.enable_grad():
-        t0 = detached.equation.times([times.first])[0]
+        t0 = detached.equation.times([problem.times.first])[0]
         value = detached.equation(t0, detached.y0)
-    known = [*args, problem.y0, *([times.tensor] if times.tensor is not None else [])]
-    return value.detach(), captured_leaves(held, value, known)
+    return value.detach(), captured(held, value)
 
 
 @dataclass
