@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 from neurode.core.transforms import (
     MappedAxes,
@@ -58,6 +58,15 @@ class OpenField(AbstractOpenField):
     def __call__(self, t: torch.Tensor, y: Any, packed: Any) -> Any:
         with above(self.level):
             return self.call(t, y, *packed)
+
+
+def refuse_inside_a_field() -> None:
+    """Raise where a field that has been opened up is being called."""
+    if any(isinstance(mode, _Exchange) for mode in _get_current_function_mode_stack()):
+        raise NotImplementedError(
+            "a solve inside the field of another one is not followed by torch.func through vmap, nor with another "
+            "gradient than 'direct' for both. Put the inner state into the outer one, or use plain autograd."
+        )
 
 
 class _Exchange(TorchFunctionMode):

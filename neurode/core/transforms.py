@@ -56,8 +56,7 @@ def one_by_one(
     """function(tensors); for batches of them (is_grads_batched, which maps in a way of its own) one after the other."""
     if not any(x is not None and _functorch.is_legacy_batchedtensor(x) for x in tensors):
         return function(tensors)
-    level = torch._C._vmapmode_increment_nesting() - 1
-    torch._C._vmapmode_decrement_nesting()
+    level = _legacy_level(next(x for x in tensors if x is not None and _functorch.is_legacy_batchedtensor(x)))
     # What is not mapped comes back with an axis of length one.
     whole = [None if x is None else torch._remove_batch_dim(x, level, 1, 0) for x in tensors]
     size = max(len(x) for x in whole if x is not None)
@@ -65,6 +64,14 @@ def one_by_one(
     rows = [function(tuple(None if x is None else x[number] for x in spread)) for number in range(size)]
     columns = [None if column[0] is None else torch.stack(column) for column in zip(*rows, strict=True)]
     return tuple(None if x is None else torch._add_batch_dim(x, 0, level) for x in columns)
+
+
+def _legacy_level(tensor: torch.Tensor) -> int:
+    """Of a tensor mapped in that way: the one at which its axis comes off. (Its own thread may not know the level.)"""
+    for level in range(1, 64):
+        if not _functorch.is_legacy_batchedtensor(torch._remove_batch_dim(tensor, level, 1, 0)):
+            return level
+    raise NotImplementedError("is_grads_batched=True inside itself is not supported. Use torch.func.jacrev.")
 
 
 def tangents_are_followed() -> bool:
@@ -158,8 +165,8 @@ def out_of_sight(tensor: torch.Tensor) -> RuntimeError:
     """What is said where a tensor's derivative, or its mapped axis, would get lost."""
     return RuntimeError(
         f"the field uses a tensor that torch.func transforms (shape {tuple(tensor.shape)}) and that solve() does not "
-        "find in it. Hand it over by args=..., or keep it in a module or a closure of the field; and let the field "
-        "draw no random numbers."
+        "find in it. Hand it over by args=..., or keep it in a module or a closure of the field. (Random numbers "
+        "are not followed by vmap(grad(...)).)"
     )
 
 

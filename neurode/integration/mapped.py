@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from neurode.core.closure import AbstractOpenField, OpenField
+from neurode.core.closure import AbstractOpenField, OpenField, refuse_inside_a_field
 from neurode.core.held import held_by
 from neurode.core.nest import PerSample, describe, leaf_tensors, map_leaves, per_sample_flags, unwrapped, with_tensors
 from neurode.core.protocols import VectorField
@@ -66,6 +66,7 @@ def lifted(
     if isinstance(f, AbstractOpenField) or not (active() or forward_mode()):
         return None
     refuse_tracing()
+    refuse_inside_a_field()
     if isinstance(step_size, torch.Tensor) and MappedAxes.of([step_size]) is not None:
         raise TypeError(
             "step_size is mapped over by torch.func.vmap, but it is one number for all. Leave it out, and step from "

@@ -166,6 +166,29 @@ def test_a_field_may_use_torch_func_itself(gradient):
     torch.testing.assert_close(found, due, **within(gradient))
 
 
+@WAYS
+def test_a_solve_inside_a_field_is_followed_or_refused(gradient):
+    field, options = SmoothField(), {"gradient": gradient} | options_of(gradient)
+
+    def outer(y, scale):
+        inner = lambda y: solve(lambda t, y: scale * field(t, y), y, [0.0, 0.3], **options).ys[-1]  # noqa: E731
+        return solve(lambda t, y: scale * inner(y), y, [0.0, 0.5], **options).ys[-1].square().sum()
+
+    scale = torch.tensor(0.7, dtype=torch.float64)
+    follow = [
+        lambda: torch.stack([torch.autograd.functional.jacobian(lambda s, y=y: outer(y, s), scale) for y in YS]),
+        lambda: torch.stack([grad(outer, 1)(y, scale) for y in YS]),
+        lambda: vmap(grad(outer, 1), (0, None))(YS, scale),
+    ]
+    due = follow[0]()
+    for number, way in enumerate(follow[1:], start=1):
+        if gradient == "direct" and number == 1:
+            torch.testing.assert_close(way(), due, rtol=1e-10, atol=1e-10)
+        else:
+            with pytest.raises(NotImplementedError, match="a solve inside the field of another one is not followed"):
+                way()
+
+
 def test_what_a_transform_left_in_the_tables_of_a_method_harms_no_later_solve():
     """Tables of a tableau are made once, here under grad and in inference mode."""
     from neurode.methods.slopes import _table
