@@ -1,8 +1,9 @@
 """Evaluations of the field with one small graph each, pulled back one at a time: how exact gradients re-run a solve."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -155,20 +156,39 @@ def captured(held: Held, value: torch.Tensor) -> list[torch.Tensor]:
     """
     # What belongs to a transform of torch.func is an argument by now.
     own = [tensor for tensor in held.tensors if tensor.requires_grad and not is_wrapped(tensor)]
+    leaves = {id(tensor): tensor for tensor in own if tensor.is_leaf}
+    in_hand = {_edge(tensor): tensor for tensor in own if not tensor.is_leaf}
+    variables, seen = _walk([_edge(value)], stops=in_hand)
     named = {id(tensor) for tensor in held.named}
-    found = {id(tensor): tensor for tensor in own if tensor.is_leaf or id(tensor) in named}
-    in_hand = {(tensor.grad_fn, tensor.output_nr): tensor for tensor in own if tensor.grad_fn is not None}
-    stack, seen = [(value.grad_fn, value.output_nr)], set()
-    while stack:
-        edge = stack.pop()
+    made = {edge: tensor for edge, tensor in in_hand.items() if edge in seen or id(tensor) in named}
+    found = leaves | variables
+    behind, passed = _walk([edge for node, _ in made for edge in node.next_functions], stops={})
+    if found.keys() & behind.keys() or made.keys() & passed:
+        # One of them is made from another one: their gradients are taken together, behind all that is made.
+        return list((found | behind).values())
+    return [*found.values(), *made.values()]
+
+
+Edge = tuple[Any, int]
+"""A node of a graph and the number of one of its outputs."""
+
+
+def _edge(tensor: torch.Tensor) -> Edge:
+    return tensor.grad_fn, tensor.output_nr
+
+
+def _walk(edges: list[Edge], stops: Container[Edge]) -> tuple[dict[int, torch.Tensor], set[Edge]]:
+    """The leaves that a graph reaches from these edges, and all edges on the way; not beyond `stops`."""
+    leaves, seen = {}, set()
+    while edges:
+        edge = edges.pop()
         if edge[0] is None or edge in seen:
             continue
         seen.add(edge)
-        if edge in in_hand:
-            found[id(in_hand[edge])] = in_hand[edge]
+        if edge in stops:
             continue
         variable = getattr(edge[0], "variable", None)
         if isinstance(variable, torch.Tensor) and variable.requires_grad:
-            found[id(variable)] = variable
-        stack.extend(edge[0].next_functions)
-    return list(found.values())
+            leaves[id(variable)] = variable
+        edges.extend(edge[0].next_functions)
+    return leaves, seen

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch._C import _functorch
 from torch.autograd import forward_ad
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 
 def active() -> bool:
@@ -184,11 +185,8 @@ def is_differentiated(tensor: torch.Tensor) -> bool:
 
 def refuse_tracing() -> None:
     """Raise where the solve is recorded rather than run: steps that depend on values cannot be."""
-    layers = _functorch.get_interpreter_stack() if active() else None
-    modes = (
-        torch.utils._python_dispatch._get_current_dispatch_mode_stack() if torch._C._len_torch_dispatch_stack() else []
-    )
-    recorded = any(layer.key() == _functorch.TransformType.Functionalize for layer in layers or ())
+    layers, modes = _functorch.get_interpreter_stack() or (), _get_current_dispatch_mode_stack()
+    recorded = any(layer.key() == _functorch.TransformType.Functionalize for layer in layers)
     if recorded or any(type(mode).__name__ in ("ProxyTorchDispatchMode", "FakeTensorMode") for mode in modes):
         raise NotImplementedError(
             "solve() was called where its operations are recorded (torch.func.functionalize, torch.func.linearize, "

@@ -93,7 +93,7 @@ def _probe(problem: Problem, held: Held) -> tuple[torch.Tensor, list[torch.Tenso
     with outside(), torch.enable_grad():
         t0 = detached.equation.times([problem.times.first])[0]
         value = detached.equation(t0, detached.y0)
-    return value.detach(), captured(held, value)
+        return value.detach(), captured(held, value)
 
 
 @dataclass

@@ -156,6 +156,13 @@ COMPOSITIONS: dict[str, Composition] = {
     "`jacfwd`": Composition(
         lambda s: jacfwd(s.values, (0, 1, 2))(*EVERYTHING), lambda s: jacobian(s.values, *EVERYTHING)
     ),
+    "`vjp` by `functional_call` weights": Composition(
+        lambda s: vjp(s.with_weights, WEIGHTS, Y)[1](BARS[0]),
+        lambda s: (
+            gradient_by_weights(lambda w: (s.with_weights(w, Y) * BARS[0]).sum(), WEIGHTS),
+            gradient(lambda y: (s.values(y) * BARS[0]).sum(), Y)[0],
+        ),
+    ),
     "`grad` by `functional_call` weights": Composition(
         lambda s: grad(s.loss_of_weights)(WEIGHTS), lambda s: gradient_by_weights(s.loss_of_weights, WEIGHTS)
     ),

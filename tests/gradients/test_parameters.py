@@ -197,6 +197,28 @@ def test_weights_made_by_a_network_and_used_only_later_in_the_solve_are_found(ba
 
 
 @WAYS
+@pytest.mark.parametrize("late", [False, True])
+def test_a_tensor_and_one_made_from_it_are_not_counted_twice(late, gradient):
+    """The field holds a leaf, a tensor made from it, and one made from both."""
+
+    def loss(gradient, method="rk4"):
+        source = torch.tensor([0.2, -0.4], dtype=torch.float64, requires_grad=True)
+        made = source.exp()
+        both = made * source
+
+        def f(t, y):
+            slope = y * source + torch.tanh(made * y)
+            return slope + both * (float(t > 0.5) if late else 1.0)
+
+        options = {"method": method, "step_size": 0.05, "gradient": gradient}
+        (solve(f, y0(), TS, **options).ys[-1].sum() + made.sum()).backward()
+        return source.grad
+
+    near = 1e-10 if gradient in EXACT else 0.02
+    torch.testing.assert_close(loss(gradient), loss(**by_autograd(gradient, "rk4")), rtol=near, atol=near)
+
+
+@WAYS
 @BATCHINGS
 @pytest.mark.parametrize("has_history", [False, True])
 def test_what_is_an_argument_and_captured_as_well_has_both_gradients(has_history, batching, gradient):
