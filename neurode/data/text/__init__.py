@@ -1,0 +1,1 @@
+"""Sentences: their words as numbers, batches of them, and grammars that generate them."""
