@@ -28,7 +28,6 @@ def test_more_draws_tighten_the_bound_from_the_elbo_to_the_likelihood():
     }
     totals = [float(bound.sum()) for bound in bounds.values()]
     assert totals == sorted(totals, reverse=True)
-    torch.testing.assert_close(bounds[1], elbo, atol=1.0, rtol=0)  # up to the noise of 60 draws
     assert (bounds[5] < elbo).all()
     torch.testing.assert_close(bounds[6000], exact.detach(), atol=0.03, rtol=0)
 

@@ -150,9 +150,9 @@ def test_pretraining_reads_the_mean_and_then_the_decoder_starts_afresh_once():
 
 def test_codes_of_a_sphere_lie_on_it_and_are_blurred_by_the_noise():
     model, batch = a_model("noisy_autoencoder", code_noise=0.25), made_batch(3, 6)
-    codes = model.code(batch)
+    codes = model.code(batch).detach()
     torch.testing.assert_close(codes.norm(dim=1), torch.full((2,), math.sqrt(6)).double())
-    draws = model.draw_codes(batch, 4000)
+    draws = model.draw_codes(batch, 4000).detach()
     assert float((draws - codes).std()) == pytest.approx(0.25, rel=0.02)
     torch.testing.assert_close(model.posterior(batch)[1].exp().sqrt(), torch.full((2, 6), 0.25).double())
 
