@@ -1,1 +1,1 @@
-"""Sentences: their words as numbers, batches of them, and grammars that generate them."""
+"""Sentences: words and subwords, corpora and their splits, batches of ids, and a grammar that makes sentences."""
