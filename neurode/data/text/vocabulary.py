@@ -189,7 +189,7 @@ def _count(corpus: list[list[str]], case: str) -> Counter[str]:
 
     def prefers_small(word: str) -> bool:
         small = uncapitalised(word)
-        return small != word and inside[small] >= inside[word]
+        return small != word and inside[small] >= max(1, inside[word])
 
     return Counter(chain.from_iterable(_small_starts(tokens, prefers_small) for tokens in corpus))
 

@@ -158,7 +158,7 @@ def is_word(token: str) -> bool:
 
 def is_set_apart(word: str) -> bool:
     """Whether a word belongs to a script that sets blanks between words; False for a Chinese or Thai character."""
-    return not _manners(word).starts_unbroken
+    return not _IN_UNBROKEN.match(word)
 
 
 def find_words(sentence: str) -> list[tuple[str, bool]]:
@@ -174,9 +174,14 @@ def find_words(sentence: str) -> list[tuple[str, bool]]:
     return found
 
 
+def split_marks(sentence: str) -> list[str]:
+    """Words and marks of a sentence without JOINED and BLANK, for counting: several times faster than `tokenise`."""
+    return [match.group() for match in _matches(normalise(sentence))]
+
+
 def count_words(sentence: str) -> int:
-    """Words and marks of punctuation of a sentence: its length as a word model counts it, JOINED and BLANK apart."""
-    return sum(1 for _ in _matches(normalise(sentence)))
+    """Words and marks of punctuation of a sentence: its length as a word model counts it."""
+    return len(split_marks(sentence))
 
 
 class _Quotes:
