@@ -47,7 +47,6 @@ def measure(
     model: SentenceAutoencoder, batches: Iterable[SentenceBatch], *, draws: int = 500, seed: int = 0
 ) -> Information:
     """All measures of a model on sentences it was not trained on. The KL and likelihood rows need code="gaussian"."""
-    model.eval()
     batches = list(batches)
     if not batches:
         raise ValueError("there are no sentences to measure: pass at least one batch.")
@@ -78,7 +77,7 @@ def measure(
 
 @torch.no_grad()
 def importance_weighted_nll(
-    model: SentenceAutoencoder, batch: SentenceBatch, *, draws: int = 500, chunk: int = 2048, seed: int = 0
+    model: SentenceAutoencoder, batch: SentenceBatch, *, draws: int = 500, chunk: int = 1024, seed: int = 0
 ) -> torch.Tensor:
     """An upper bound on -log p(sentence) in nats, END included, (B,), tighter the more draws.
 

@@ -53,5 +53,15 @@ class _SummedSurprisal(torch.autograd.Function):
 
 
 def surprisals(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """-log softmax at the targets, word by word, in nats: (N,). For codes that are moved, and for reports."""
-    return functional.cross_entropy(functional.linear(states, weight, bias), targets, reduction="none")
+    """-log softmax at the targets, word by word, in nats: (N,); shapes as in `summed_surprisal`.
+
+    Good for codes that are moved, and for likelihoods; differentiable any number of times. Not good for training, where
+    autograd holds N x V numbers.
+    """
+    pieces = zip(states.split(_ROWS), targets.split(_ROWS), strict=True)
+    return torch.cat(
+        [
+            functional.cross_entropy(functional.linear(rows, weight, bias), aims, reduction="none")
+            for rows, aims in pieces
+        ]
+    )
