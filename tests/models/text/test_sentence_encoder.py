@@ -30,13 +30,8 @@ def test_a_code_is_the_same_alone_in_any_batch_and_with_any_padding(options):
 def test_both_walks_and_the_pooling_agree_with_a_loop_over_words(options):
     batch, encoder = made_batch(4), an_encoder(**options)
     vectors = encoder.words(batch.tokens[0])
-    one_way = (torch.nn.GRU if options["cell"] == "gru" else torch.nn.LSTM)(5, 7).double()
-    states = []
-    for suffix, order in (("", [0, 1, 2, 3]), ("_reverse", [3, 2, 1, 0])):
-        one_way.load_state_dict(
-            {name: getattr(encoder.walk, name + suffix) for name in dict(one_way.named_parameters())}
-        )
-        states.append(one_way(vectors[order])[0])
+    walks = (encoder.forward_walk, [0, 1, 2, 3]), (encoder.backward_walk, [3, 2, 1, 0])
+    states = [walk(vectors[order])[0] for walk, order in walks]
     both = torch.cat(states, dim=1)
     pooled = both.amax(0) if options["pooling"] == "max" else both.mean(0)
     torch.testing.assert_close(encoder(batch.tokens, batch.lengths)[0], encoder.head(pooled))
