@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
@@ -61,7 +59,7 @@ def test_the_log_density_is_that_of_the_mixture_within_a_quarter_of_a_nat(flow):
 
 
 def test_the_density_integrates_to_one(flow):
-    x, y = torch.linspace(-2, 9, 120), torch.linspace(-2, 2, 90)
+    x, y = torch.linspace(-2, 9, 80), torch.linspace(-2, 2, 60)
     grid = torch.cartesian_prod(x, y)
     with torch.no_grad():
         mass = flow.log_density(grid).exp().sum() * (x[1] - x[0]) * (y[1] - y[0])
@@ -93,11 +91,11 @@ def test_the_base_space_of_codes_is_a_standard_normal(flow):
 def test_the_score_is_the_gradient_of_the_blurred_density(flow):
     codes, blur = drawn(500, 8), 0.3
     at = codes.clone().requires_grad_()
-    (wanted,) = torch.autograd.grad(truth(blur * flow.scale).log_prob(at).sum(), at)
+    (wanted,) = torch.autograd.grad(truth(blur * flow.scale.scale).log_prob(at).sum(), at)
     found = flow.score(codes, blur=blur)
     assert float((found - wanted).norm() / wanted.norm()) < 0.25
-    uphill = codes + 0.02 * flow.scale.square() * found
-    blurred = truth(blur * flow.scale)
+    uphill = codes + 0.02 * flow.scale.scale.square() * found
+    blurred = truth(blur * flow.scale.scale)
     assert (blurred.log_prob(uphill) > blurred.log_prob(codes)).double().mean() > 0.95
 
 
@@ -127,7 +125,7 @@ def test_an_untrained_field_hardly_moves_and_its_density_is_nearly_the_gaussian_
         for parameter in flow.flow.parameters():
             parameter.zero_()
     codes = torch.randn(20, 3).double()
-    gaussian = torch.distributions.Normal(flow.mean, flow.scale).log_prob(codes).sum(dim=1)
+    gaussian = torch.distributions.Normal(flow.scale.mean, flow.scale.scale).log_prob(codes).sum(dim=1)
     torch.testing.assert_close(flow.log_density(codes), gaussian)
 
 
@@ -169,15 +167,6 @@ def test_the_gradient_of_the_loss_agrees_with_differences():
 
     flow.forward = lambda *arguments: flow.loss(*arguments).loss
     assert torch.autograd.gradcheck(loss, tuple(weights.values()))
-
-
-def test_the_spread_of_codes_widens_the_scale_and_a_number_that_never_moves_keeps_its_unit():
-    codes = torch.tensor([[-1.0, 7.0], [1.0, 7.0]])
-    plain = FlowPrior(2).standardise(codes)
-    wide = FlowPrior(2).standardise(codes, torch.full_like(codes, 2.0))
-    assert plain.scale.tolist() == [1.0, 1.0]
-    assert wide.scale.tolist() == pytest.approx([math.sqrt(5), 2.0])
-    assert plain.mean.tolist() == [0.0, 7.0]
 
 
 def test_what_cannot_be_done_is_refused_with_the_remedy():

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from neurode.models.code_batch import check_codes
+from neurode.models.code_scale import CodeScale
 from neurode.models.latent_density import spread_out
 
 _MOST_CODES = 20_000
@@ -21,7 +22,7 @@ _MOST_CODES = 20_000
 
 _ROUNDS = 25
 _PIECES = 24
-_STRIDE = 0.05  # of the optimisation, in standard deviations of the codes
+_STRIDE = 0.1  # of the optimisation, in standard units
 
 
 class CodeMetric(nn.Module):
@@ -34,8 +35,6 @@ class CodeMetric(nn.Module):
     latent_dim: D. num_centres: K. floor: of the density that the cost is the inverse of.
     """
 
-    mean: torch.Tensor
-    scale: torch.Tensor
     centres: torch.Tensor
     log_weights: torch.Tensor
     precisions: torch.Tensor
@@ -48,8 +47,7 @@ class CodeMetric(nn.Module):
         if not 0 < floor < 1:
             raise ValueError(f"floor={floor} must lie between 0 and 1, the density among codes.")
         self.latent_dim, self.num_centres, self.floor = latent_dim, num_centres, floor
-        self.register_buffer("mean", torch.zeros(latent_dim))
-        self.register_buffer("scale", torch.ones(latent_dim))
+        self.scale = CodeScale(latent_dim)
         self.register_buffer("centres", torch.zeros(num_centres, latent_dim))
         self.register_buffer("log_weights", torch.full((num_centres,), -math.inf))
         self.register_buffer("precisions", torch.ones(num_centres))
@@ -62,10 +60,7 @@ class CodeMetric(nn.Module):
         if len(codes) > _MOST_CODES:
             order = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
             codes = codes[order[:_MOST_CODES].to(codes.device)]
-        spread = codes.std(dim=0, correction=0)
-        self.mean.copy_(codes.mean(dim=0))
-        self.scale.copy_(torch.where(spread > 1e-6 * spread.max(), spread, 1.0))
-        z = (codes - self.mean) / self.scale
+        z = self.scale.fit(codes).to_unit(codes)
         count = min(self.num_centres, len(codes))
         centres, owner = _k_means(z, count, seed)
         squares = (z - centres[owner]).square().sum(dim=1)
@@ -82,9 +77,12 @@ class CodeMetric(nn.Module):
 
     def cost(self, codes: torch.Tensor) -> torch.Tensor:
         """What a unit of squared length costs at codes (..., D), in the codes' standard deviations: (...)."""
+        return self.cost_in_units(self.scale.to_unit(codes))
+
+    def cost_in_units(self, z: torch.Tensor) -> torch.Tensor:
+        """`cost` at places (..., D) that are in standard units already."""
         if not bool(self.fitted):
             raise RuntimeError("the metric knows no codes yet: call fit(codes) first.")
-        z = (codes - self.mean) / self.scale
         return 1 / (self._log_density(z.flatten(0, -2)).exp().view(z.shape[:-1]) + self.floor)
 
     def _log_density(self, z: torch.Tensor) -> torch.Tensor:
@@ -100,30 +98,28 @@ def shortest_curves(
 
     The energy, the sum over pieces of cost times squared length, is least for the shortest curve at constant speed.
     """
-    span = (end - start).abs().amax(dim=1, keepdim=True).clamp(min=1e-12)
-    offsets = torch.zeros(control_points, *start.shape, dtype=start.dtype, device=start.device)
+    a, b = metric.scale.to_unit(start), metric.scale.to_unit(end)
     ticks = torch.linspace(0, 1, _PIECES + 1, dtype=start.dtype, device=start.device)
-    shape = _bernstein(ticks, control_points)
-    straight = torch.lerp(start, end, ticks[:, None, None])
-    stride = _STRIDE * metric.scale * span / (span + metric.scale)
+    shape, straight = _bernstein(ticks, control_points), torch.lerp(a, b, ticks[:, None, None])
+    span = (b - a).norm(dim=1, keepdim=True) / metric.latent_dim**0.5
+    stride = _STRIDE * span / (span + 1)  # short curves are moved in short steps
+    offsets = torch.zeros(control_points, *start.shape, dtype=start.dtype, device=start.device)
     first, second = torch.zeros_like(offsets), torch.zeros_like(offsets)
     for step in range(1, steps + 1):
         with torch.enable_grad():
             moved = offsets.requires_grad_()
             curve = straight + torch.einsum("jc,cbd->jbd", shape, moved)
-            lengths = ((curve[1:] - curve[:-1]) / metric.scale).square().sum(dim=-1)
-            energy = (lengths * metric.cost(0.5 * (curve[1:] + curve[:-1]))).sum(dim=0)
-            # Each pair's own energy, relative to its size: pairs do not disturb each other.
+            lengths = (curve[1:] - curve[:-1]).square().sum(dim=-1)
+            energy = (lengths * metric.cost_in_units(0.5 * (curve[1:] + curve[:-1]))).sum(dim=0)
+            # The logarithm makes slopes of long and short curves alike, and pairs do not disturb each other.
             (slope,) = torch.autograd.grad((energy + 1e-20).log().sum(), moved)
         first, second = torch.lerp(first, slope, 0.1), torch.lerp(second, slope.square(), 0.01)
         size = stride * 0.5 * (1 + math.cos(math.pi * step / (steps + 1)))
-        offsets = offsets.detach() - size * (first / (1 - 0.9**step)) / (
-            (second / (1 - 0.99**step)).sqrt() + 1e-8
-        )
-    offsets = offsets.detach()
+        offsets = offsets.detach() - size * (first / (1 - 0.9**step)) / ((second / (1 - 0.99**step)).sqrt() + 1e-8)
+    bent = (offsets.detach() @ metric.scale.root).detach()
 
     def curve_at(t: torch.Tensor) -> torch.Tensor:
-        return torch.lerp(start, end, t) + torch.einsum("nbc,cbd->nbd", _bernstein(t[..., 0], control_points), offsets)
+        return torch.lerp(start, end, t) + torch.einsum("nbc,cbd->nbd", _bernstein(t[..., 0], control_points), bent)
 
     return curve_at
 

@@ -121,7 +121,8 @@ class MetricPath(AbstractPath):
     def __post_init__(self):
         if self.control_points < 1 or self.steps < 1:
             raise ValueError(
-                f"control_points={self.control_points} and steps={self.steps} must be at least 1; LinearPath() has none."
+                f"control_points={self.control_points} and steps={self.steps} must be at least 1; the straight line "
+                "without any is LinearPath()."
             )
 
     def _bind(self, start: torch.Tensor, end: torch.Tensor) -> Curve:

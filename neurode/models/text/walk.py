@@ -198,7 +198,10 @@ def _repeated(runs: list[list[int]], places: list[float], steps: int) -> list[in
     last = runs[-1][-1]
     shown = [0, *(_middle(run, places) for run in runs[1:-1]), last]
     standing = {i for run in runs for i in run}
-    for spare in (standing, set(range(last + 1))):  # sentences that come back are shown again only where nothing else is
+    for spare in (
+        standing,
+        set(range(last + 1)),
+    ):  # sentences that come back are shown again only where nothing else is
         spare = spare - set(shown)
         while len(shown) < steps and spare:
             # The place that is farthest from all that are shown: points spread over what stands still.

@@ -41,7 +41,7 @@ def distance_table(sentences: Sequence[Words]) -> np.ndarray:
     count = len(sentences)
     rows, columns = np.triu_indices(count, 1)
     table = np.zeros((count, count), dtype=np.int64)
-    table[rows, columns] = word_distances([sentences[i] for i in rows], [sentences[j] for j in columns])
+    table[rows, columns] = word_distances([sentences[int(i)] for i in rows], [sentences[int(j)] for j in columns])
     return table + table.T
 
 

@@ -14,7 +14,14 @@ def by_the_book(a, b) -> int:
 
 
 def test_known_distances():
-    pairs = [("kitten", "sitting", 3), ("flaw", "lawn", 2), ("", "abc", 3), ("abc", "", 3), ("", "", 0), ("ab", "ba", 2)]
+    pairs = [
+        ("kitten", "sitting", 3),
+        ("flaw", "lawn", 2),
+        ("", "abc", 3),
+        ("abc", "", 3),
+        ("", "", 0),
+        ("ab", "ba", 2),
+    ]
     assert word_distances([a for a, _, _ in pairs], [b for _, b, _ in pairs]).tolist() == [d for *_, d in pairs]
 
 
