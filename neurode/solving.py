@@ -89,7 +89,7 @@ def solve(
         raise ValueError(f"max_steps must be a positive whole number, but is {describe(max_steps)}.")
     default_rtol, default_atol = DEFAULT_TOLERANCES[layout.dtype]
     problem = Problem(
-        equation=Equation(f, args, layout),
+        equation=Equation(f, args, layout=layout),
         y0=state,
         times=times,
         stepper=stepper,

@@ -12,6 +12,7 @@ from functools import partial
 
 import torch
 
+from neurode.core.equation import Equation
 from neurode.core.tape import Tape, captured_leaves
 from neurode.gradients.gradient import Differentiated, kept_steps
 from neurode.gradients.sweep import Sweep
@@ -118,6 +119,7 @@ def _plain(problem: Problem, trail: AbstractTrail, first: torch.Tensor | None) -
 def _probe(problem: Problem) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """f(t0, y0), which the solve needs anyway, called with a graph: it shows which leaves f depends on."""
     equation = problem.equation
+    assert isinstance(equation, Equation)
     args = equation.args_tensors
     detached = equation.with_args_tensors([tensor.detach() for tensor in args])
     t0 = equation.times([problem.times.first])[0]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation, HostTime
+from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.errors import Status
 from neurode.integration.clock import JointClock, LaneClock, clock_for
 from neurode.integration.controller import AdaptiveSteps
@@ -165,7 +165,7 @@ class _Run:
         if self.carried is not None and carried is not None:
             self.carried = self.carried.index_copy(0, places, carried)
 
-    def _handed_over(self, equation: Equation, now: HostTime, y: torch.Tensor, lanes: np.ndarray | None = None):
+    def _handed_over(self, equation: AbstractEquation, now: HostTime, y: torch.Tensor, lanes: np.ndarray | None = None):
         """What the next step is handed behind a stop. lanes: that f is called for, None for all."""
         if not self.stepper.carries:
             return None

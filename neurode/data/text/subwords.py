@@ -1,4 +1,4 @@
-"""Byte-level byte-pair encoding: pieces of words as ids, so that every string has an encoding and comes back exactly."""
+"""Byte-level byte-pair encoding: pieces of words as ids; every string has some, and comes back exactly."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,8 +59,8 @@ class Subwords:
         coder.train_from_iterator((_spaced(one) for one in sentences), trainer)
         model = json.loads(coder.to_str())["model"]
         pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)
-        merges = [tuple(one.split(" ")) if isinstance(one, str) else tuple(one) for one in model["merges"]]
-        return cls(pieces, merges)
+        merges = [one.split(" ") if isinstance(one, str) else one for one in model["merges"]]  # by its version
+        return cls(pieces, [(first, second) for first, second in merges])
 
     @property
     def size(self) -> int:

@@ -52,8 +52,8 @@ class WordVocabulary:
             raise ValueError(f"case must be one of {', '.join(CASES)}; got {self.case!r}.")
         if len(self.words) != len(self.counts) or self.words[:2] != _MARKS or len(set(self.words)) < len(self.words):
             raise ValueError(
-                "words must be distinct, begin with JOINED and BLANK, and have one count each. WordVocabulary.fit makes "
-                "them from sentences."
+                "words must be distinct, begin with JOINED and BLANK, and have one count each; make them from "
+                "sentences with WordVocabulary.fit."
             )
 
     @classmethod
@@ -122,7 +122,7 @@ class WordVocabulary:
         return tuple(token for token in self.tokens(sentence) if token not in self._ids)
 
     def decode(self, ids: Iterable[int], copies: Sequence[str] = ()) -> str:
-        """The sentence of `ids` up to END. The k-th UNKNOWN becomes the k-th of `copies`, "<unknown>" where they end."""
+        """The sentence of `ids` up to END. The k-th UNKNOWN is the k-th of `copies`, "<unknown>" where they end."""
         waiting = iter(copies)
         tokens = [
             next(waiting, _SPECIAL[UNKNOWN]) if one == UNKNOWN else self.token(one)
@@ -189,7 +189,7 @@ def _count(corpus: list[list[str]], case: str) -> Counter[str]:
 
     def prefers_small(word: str) -> bool:
         small = uncapitalised(word)
-        return small != word and inside[small] >= inside[word]
+        return small != word and inside[small] >= max(1, inside[word])
 
     return Counter(chain.from_iterable(_small_starts(tokens, prefers_small) for tokens in corpus))
 
@@ -208,5 +208,3 @@ def _small_starts(tokens: list[str], prefers_small) -> list[str]:
         elif prefers_small(word):
             tokens[place] = uncapitalised(word)
     return tokens
-
-

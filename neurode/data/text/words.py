@@ -1,9 +1,9 @@
 """A sentence cut into words and marks, and joined again without loss.
 
 Marks of punctuation stand apart, and where blanks belong between them is a rule (none before a comma, none behind an
-opening bracket, quotation marks in turns). Where a sentence breaks the rule, a token says so: JOINED for no blank, BLANK
-for one. So `detokenise(tokenise(s))` is `normalise(s)` for every string, in every script, and ordinary sentences need
-no such token.
+opening bracket, quotation marks in turns). Where a sentence breaks the rule, a token says so: JOINED for no blank,
+BLANK for one. So `detokenise(tokenise(s))` is `normalise(s)` for every string, in every script, and ordinary sentences
+need no such token.
 """
 
 import re
@@ -48,10 +48,11 @@ class _Manners(NamedTuple):
 def normalise(sentence: str, case: str = "keep") -> str:
     """What remains of a sentence when everything that tokens do not keep is gone.
 
-    Typographic quotation marks, apostrophes and accents that stand alone become ' and ", runs of blanks of any kind one blank, none at the ends;
-    control characters, soft hyphens and other invisible marks are dropped (joiners inside words stay); a lone surrogate
-    becomes U+FFFD; the result is in Unicode's form NFC. case: "keep" leaves letters alone, "lower" makes all small,
-    "sentence" makes the first word begin with a capital where it is small throughout. Raises ValueError for another.
+    Typographic quotation marks, apostrophes and accents that stand alone become ' and "; a run of blanks of any kind
+    becomes one blank, and none stays at the ends; control characters, soft hyphens and other invisible marks are
+    dropped (joiners inside words stay); a lone surrogate becomes U+FFFD; the result is in Unicode's form NFC.
+    case: "keep" leaves letters alone, "lower" makes all small, "sentence" makes the first word begin with a capital
+    where it is small throughout. Raises ValueError for another.
     """
     if case not in CASES:
         raise ValueError(f"case must be one of {', '.join(CASES)}; got {case!r}.")
@@ -118,7 +119,7 @@ def tokenise(sentence: str) -> list[str]:
 
 
 def detokenise(tokens: Iterable[str]) -> str:
-    """The sentence again. Marks that stand where none belongs (a generated JOINED at an end, two in a row) do no harm."""
+    """The sentence again. JOINED or BLANK where none belongs (at an end, two in a row) does no harm."""
     parts: list[str] = []
     before, mark, quotes = "", "", _Quotes()
     for token in tokens:
@@ -155,9 +156,32 @@ def is_word(token: str) -> bool:
     return token not in (JOINED, BLANK) and _manners(token).is_word
 
 
+def is_set_apart(word: str) -> bool:
+    """Whether a word belongs to a script that sets blanks between words; False for a Chinese or Thai character."""
+    return not _IN_UNBROKEN.match(word)
+
+
+def find_words(sentence: str) -> list[tuple[str, bool]]:
+    """The words of a sentence without its marks, each with whether it begins a sentence."""
+    found, start = [], True
+    for match in _matches(normalise(sentence)):
+        manners = _manners(match.group())
+        if manners.is_word:
+            found.append((match.group(), start))
+            start = False
+        elif manners.is_end:
+            start = True
+    return found
+
+
+def split_marks(sentence: str) -> list[str]:
+    """Words and marks of a sentence without JOINED and BLANK, for counting: several times faster than `tokenise`."""
+    return [match.group() for match in _matches(normalise(sentence))]
+
+
 def count_words(sentence: str) -> int:
-    """Words and marks of punctuation of a sentence: its length as a word model counts it, JOINED and BLANK apart."""
-    return sum(1 for _ in _matches(normalise(sentence)))
+    """Words and marks of punctuation of a sentence: its length as a word model counts it."""
+    return len(split_marks(sentence))
 
 
 class _Quotes:
@@ -186,7 +210,7 @@ def _owns_apostrophe(word: str) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def _manners(token: str) -> _Manners:
-    first, last = token[0], token[-1]
+    first = token[0]
     return _Manners(
         none_before=first in _NONE_BEFORE or token in _NONE_AROUND,
         none_behind=token in _NONE_BEHIND or token in _NONE_AROUND,
