@@ -15,8 +15,9 @@ from neurode.gradients.drift import DRIFT, Place, warn_of_gap
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.gradients.step_log import StepLog
 from neurode.gradients.sweep import Sweep
-from neurode.gradients.trail import AbstractExactTrail, WayBack, solve_with_trail
+from neurode.gradients.trail import AbstractExactTrail, WayBack
 from neurode.gradients.undoing import Undoing
+from neurode.gradients.walk import solve_with_trail
 from neurode.integration.problem import AcceptedStep, Attempt, Problem
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.inverse import UndoableRungeKutta

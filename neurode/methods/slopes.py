@@ -9,6 +9,7 @@ import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.tape import TapeScope
+from neurode.core.transforms import outside
 from neurode.methods.stepper import StepTime
 from neurode.methods.tableau import Tableau
 
@@ -32,12 +33,14 @@ def _table(tableau: Tableau, count: int, dtype: torch.dtype, device: torch.devic
     matrix = tableau.a_matrix[:count, :count]
     pairs = [tuple((j, row[j]) for j in np.flatnonzero(row).tolist()) for row in matrix]
     whole = count == tableau.num_stages and tableau.b_error is not None
-    return SlopeTable(
-        rows=tuple(tensor(matrix[i, :i]) for i in range(count)),
-        few=tuple(row if len(row) <= 2 else None for row in pairs),
-        combine=tensor(tableau.b_vector[:count]),
-        error=tensor([float(x) for x in tableau.b_error]) if whole and tableau.b_error is not None else None,
-    )
+    # Made once and used in every solve: it must not belong to the transform or the inference mode of the first one.
+    with outside(), torch.inference_mode(False):
+        return SlopeTable(
+            rows=tuple(tensor(matrix[i, :i]) for i in range(count)),
+            few=tuple(row if len(row) <= 2 else None for row in pairs),
+            combine=tensor(tableau.b_vector[:count]),
+            error=tensor([float(x) for x in tableau.b_error]) if whole and tableau.b_error is not None else None,
+        )
 
 
 @dataclass(frozen=True)
