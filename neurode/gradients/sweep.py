@@ -49,10 +49,10 @@ class Sweep:
         if step.rows.ends is not None:
             y1_bar = self._with_rows(y1_bar, step.rows.ends)
         result = self.stepper.pull_back(scope, replayed, y1_bar, stages_bar, next_bar)
-        self._put(self.y_bar, lanes, result.y if y_extra is None else result.y + y_extra)
+        self.y_bar = self._put(self.y_bar, lanes, result.y if y_extra is None else result.y + y_extra)
         if self.carried_bar is not None:
             assert result.carried is not None
-            self._put(self.carried_bar, lanes, result.carried)
+            self.carried_bar = self._put(self.carried_bar, lanes, result.carried)
         if self.ts_bar is not None:
             self._time_bars(step, replayed.stages, result)
 
@@ -65,12 +65,9 @@ class Sweep:
         lanes = self._lanes_or_all(lanes)
         return whole if lanes is None else whole.index_select(0, lanes)
 
-    def _put(self, whole: torch.Tensor, lanes, part: torch.Tensor) -> None:
+    def _put(self, whole: torch.Tensor, lanes, part: torch.Tensor) -> torch.Tensor:
         lanes = self._lanes_or_all(lanes)
-        if lanes is None:
-            whole.copy_(part)
-        else:
-            whole.index_copy_(0, lanes, part)
+        return part if lanes is None else whole.index_copy(0, lanes, part)
 
     def _with_rows(self, bar: torch.Tensor, rows: EndRows) -> torch.Tensor:
         """Add the gradients of the saved rows that are this very state."""
@@ -158,7 +155,7 @@ class Sweep:
         if self.carried_bar is not None and trajectory.accepted.any():
             y_bar, first_bar = self.stepper.begin_bar(self.carried_bar)
             if y_bar is not None:
-                self.y_bar += y_bar
+                self.y_bar = self.y_bar + y_bar
             if first_bar is not None:
                 self._pull_first(first_bar, trajectory)
         if trajectory.beginning is not None:
@@ -177,9 +174,9 @@ class Sweep:
         scope = self.tape.scope(lanes)
         y_bar, t_bar = scope.pull(scope.record(equation.times([t0])[0], y), bar)
         if lanes is None:
-            self.y_bar += y_bar
+            self.y_bar = self.y_bar + y_bar
         else:
-            self.y_bar.index_add_(0, lanes, y_bar)
+            self.y_bar = self.y_bar.index_add(0, lanes, y_bar)
         if self.ts_bar is not None and t_bar is not None:
             own = self.ts_bar[0] if lanes is None else self.ts_bar[0].index_select(0, lanes)
             own = own + t_bar.reshape(own.shape).to(own.dtype)

@@ -8,7 +8,7 @@ import torch
 
 from neurode.core.equation import AbstractEquation
 from neurode.core.tape import TapeScope
-from neurode.methods.slopes import Slopes, advance, combination, step_size, traced_advance, traced_increment
+from neurode.methods.slopes import Slopes, advance, combination, step_size, traced_advance
 from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
 from neurode.methods.tableau import Tableau
 
@@ -108,9 +108,7 @@ class ExplicitRungeKutta(AbstractStepper):
         if next_bar is not None:
             pulled = recorded.pull_back(scope, [recorded.argument, recorded.stages[-1]], [y1_bar, next_bar], stages_bar)
             return StepGradient(pulled.y, pulled.first, pulled.t, pulled.t_end)
-        with torch.enable_grad():
-            increment = traced_increment(recorded.stages, self.tableau.b_vector, recorded.size)
-        pulled = recorded.pull_back(scope, [increment], [y1_bar], stages_bar)
+        pulled = recorded.pull_increment(scope, self.tableau.b_vector, y1_bar, stages_bar)
         return StepGradient(y1_bar + pulled.y, pulled.first, pulled.t, pulled.t_end)
 
 

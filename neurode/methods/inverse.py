@@ -99,10 +99,7 @@ class UndoableRungeKutta(AbstractUndoable):
 
     def pull_back(self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar) -> StepGradient:
         del next_bar
-        recorded = replayed.recorded
-        with torch.enable_grad():
-            increment = self._increment(recorded)
-        pulled = recorded.pull_back(scope, [increment], [y1_bar], stages_bar)
+        pulled = replayed.recorded.pull_increment(scope, self._weights, y1_bar, stages_bar)
         return StepGradient(y1_bar + pulled.y, None, pulled.t, pulled.t_end)
 
     def _increment(self, recorded: RecordedSlopes) -> torch.Tensor:

@@ -195,9 +195,10 @@ class ReversibleRungeKutta(AbstractUndoable):
     def pull_back(self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar) -> StepGradient:
         up, back = replayed.recorded
         # z1 = z - Psi_{-h}(t_end, y1): what z1 passes on goes to z whole, and through the increment to y1.
-        second = self._pull_increment(scope, back, -next_bar, None)
+        weights = self.base.tableau.b_vector[: self.base.weighted.count]
+        second = back.pull_increment(scope, weights, -next_bar, None)
         y1_bar = y1_bar + second.y
-        first = self._pull_increment(scope, up, y1_bar, None if stages_bar is None else stages_bar[:-1])
+        first = up.pull_increment(scope, weights, y1_bar, None if stages_bar is None else stages_bar[:-1])
         z_bar = (next_bar + first.y).add_(y1_bar, alpha=1 - self.coupling)
         y_bar = self.coupling * y1_bar
         size_bar = None
@@ -209,12 +210,6 @@ class ReversibleRungeKutta(AbstractUndoable):
             y_bar.sub_(pull_bar)
             size_bar = -stages_bar[-1] * replayed.slopes[-1] / size
         return StepGradient(y_bar, z_bar, *_time_bars(first, second, size_bar))
-
-    def _pull_increment(self, scope: TapeScope, recorded: RecordedSlopes, bar, stages_bar) -> PulledSlopes:
-        weights = self.base.tableau.b_vector[: self.base.weighted.count]
-        with torch.enable_grad():
-            increment = traced_increment(recorded.stages[: len(weights)], weights, recorded.size)
-        return recorded.pull_back(scope, [increment], [bar], stages_bar)
 
 
 def _time_bars(first: PulledSlopes, second: PulledSlopes, size_bar: torch.Tensor | None):

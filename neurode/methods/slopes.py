@@ -96,6 +96,22 @@ class RecordedSlopes:
             t_end_bar = t_end_bar + node * time_bar.reshape(-1)
         return PulledSlopes(pulled[0], None if self.first is None else pulled[1], t_bar, t_end_bar)
 
+    def pull_increment(
+        self, scope: TapeScope, weights: np.ndarray, bar: torch.Tensor, stages_bar: torch.Tensor | None
+    ) -> PulledSlopes:
+        """The exact derivative: from gradients of size sum_j weights[j] k[j], and of all slopes."""
+        if isinstance(self.size, torch.Tensor) and self.size.requires_grad:
+            with torch.enable_grad():
+                increment = traced_increment(self.stages[: len(weights)], weights, self.size)
+            return self.pull_back(scope, [increment], [bar], stages_bar)
+        bars = {j: bar * (self.size * float(weights[j])) for j in np.flatnonzero(weights).tolist()}
+        if stages_bar is None:
+            return self.pull_back(scope, [self.stages[j] for j in bars], list(bars.values()), None)
+        stages_bar = stages_bar.clone()
+        for j, part in bars.items():
+            stages_bar[j].add_(part)
+        return self.pull_back(scope, [], [], stages_bar)
+
 
 @dataclass(frozen=True)
 class Slopes:
