@@ -10,6 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from neurode.layers.divergence import by_pulling_back
+from neurode.layers.jacobian_trace import SLOPES, trace_of_stack
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "silu": nn.SiLU,
@@ -72,6 +75,40 @@ class MLPField(nn.Module):
         self.net = nn.Sequential(*layers, last)
 
     def forward(self, t: torch.Tensor, y: torch.Tensor, args: torch.Tensor | None = None) -> torch.Tensor:
+        dy = self.net(self._inputs(t, y, args))
+        if self.bound is not None:
+            dy = self.bound * torch.tanh(dy / self.bound)
+        return dy
+
+    def value_and_divergence(
+        self, t: torch.Tensor, y: torch.Tensor, args: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The derivative, and its divergence over the last axis (...), from the weights; see `neurode.divergence`.
+
+        Where layers were replaced by others than Linear and the listed activations, by pulling unit vectors back.
+        """
+        layers = list(self.net)
+        linear, between = layers[::2], layers[1::2]
+        if {type(layer) for layer in linear} != {nn.Linear} or any(type(layer) not in SLOPES for layer in between):
+            return by_pulling_back(self, t, y, args, batch_ndim=y.ndim - 1)
+        signal, weights, slopes = self._inputs(t, y, args), [], []
+        for layer in layers:
+            result = layer(signal)
+            if isinstance(layer, nn.Linear):
+                weights.append(layer.weight)
+            else:
+                slopes.append(SLOPES[type(layer)](layer, signal, result))
+            signal = result
+        if self.bound is not None:
+            squashed = torch.tanh(signal / self.bound)
+            slopes.append(1 - squashed * squashed)
+            weights.append(torch.eye(self.dim, dtype=y.dtype, device=y.device))
+            signal = self.bound * squashed
+        weights[0] = weights[0][:, : self.dim]
+        return signal, trace_of_stack(weights, slopes).expand(y.shape[:-1])
+
+    def _inputs(self, t: torch.Tensor, y: torch.Tensor, args: torch.Tensor | None) -> torch.Tensor:
+        """What the first layer reads: the state, then args, then the time."""
         if y.shape[-1] != self.dim:
             raise ValueError(f"the state's last axis is {y.shape[-1]}, this field was built for dim={self.dim}.")
         if (args is None) != (self.args_dim == 0):
@@ -82,10 +119,7 @@ class MLPField(nn.Module):
             inputs.append(args.expand(*y.shape[:-1], self.args_dim))
         if self.time_input:
             inputs.append(torch.as_tensor(t, dtype=y.dtype, device=y.device).expand(*y.shape[:-1], 1))
-        dy = self.net(torch.cat(inputs, dim=-1) if len(inputs) > 1 else y)
-        if self.bound is not None:
-            dy = self.bound * torch.tanh(dy / self.bound)
-        return dy
+        return torch.cat(inputs, dim=-1) if len(inputs) > 1 else y
 
 
 class CalendarField(nn.Module):
