@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from neurode.core.errors import DataError, NeurodeError
 from neurode.data.tables import Table, read_table
+from neurode.tasks.model_folder import ModelFolder
 from neurode.tasks.series.config import SeriesConfig
 from neurode.tasks.series.fitted import Fitted
-from neurode.tasks.series.model_folder import ModelFolder
 from neurode.tasks.series.results import Evaluation, SeriesReportData
 from neurode.training.progress import Progress
 from neurode.training.run_folder import RunFolder
@@ -105,7 +105,7 @@ class SeriesModel:
     @classmethod
     def load(cls, folder: str | Path) -> "SeriesModel":
         """The model of a folder, or of a run folder that holds one. DataError where it is missing, damaged or newer."""
-        fitted = Fitted.from_folder(ModelFolder.read(folder), str(folder))
+        fitted = Fitted.from_folder(ModelFolder.read(folder, "series"), str(folder))
         model = cls(**fitted.config.model_dump())
         model._fitted = fitted
         return model

@@ -1,8 +1,8 @@
-"""A trained series model as a folder that reopens alone: plain JSON, safetensors and a card. No pickle, ever.
+"""A trained model as a folder that reopens alone: plain JSON, safetensors and a card. No pickle, ever.
 
 config.json         model_type, format_version, library version, the model's and the task's settings
 model.safetensors   weights and buffers
-preprocessing.json  schema, scaling, calibration, baselines, which series trained the model
+preprocessing.json  what stands between the user's data and the network, and which data trained the model
 training.json       learning curves and cost
 README.md           the card: what it is, what it was trained on (with a hash), how good it is
 """
@@ -20,7 +20,7 @@ import torch
 
 from neurode.core.errors import DataError
 
-MODEL_TYPE = "neurode-series"
+KINDS = ("series", "text")
 FORMAT_VERSION = 1
 _JSON = ("config", "preprocessing", "training")
 _FILES = ("config.json", "model.safetensors", "preprocessing.json", "training.json", "README.md")
@@ -28,8 +28,12 @@ _FILES = ("config.json", "model.safetensors", "preprocessing.json", "training.js
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What the folder holds, read or to be written. `weights` are CPU tensors, the rest plain types."""
+    """What the folder holds, read or to be written. `weights` are CPU tensors, the rest plain types.
 
+    kind: the task the model is for, "series" or "text".
+    """
+
+    kind: str
     config: Mapping[str, Any]
     preprocessing: Mapping[str, Any]
     training: Mapping[str, Any]
@@ -51,7 +55,7 @@ class ModelFolder:
             folder.parent.mkdir(parents=True, exist_ok=True)
             work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
             work.chmod(0o755)
-            head = {"model_type": MODEL_TYPE, "format_version": FORMAT_VERSION}
+            head = {"model_type": _model_type(self.kind), "format_version": FORMAT_VERSION}
             for name in _JSON:
                 values = {**head, **self.config} if name == "config" else getattr(self, name)
                 (work / f"{name}.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
@@ -72,8 +76,8 @@ class ModelFolder:
         return folder
 
     @classmethod
-    def read(cls, folder: str | Path) -> "ModelFolder":
-        """Read and check a folder. Raises DataError where it is missing, damaged, of another kind, or written by a
+    def read(cls, folder: str | Path, kind: str) -> "ModelFolder":
+        """Read and check a folder. Raises DataError where it is missing, damaged, not of this kind, or written by a
         newer neurode.
         """
         folder = Path(folder)
@@ -83,8 +87,9 @@ class ModelFolder:
         if not (folder / "config.json").exists() and (inner / "config.json").exists():
             folder = inner  # a run folder was given
         config = _read_json(folder / "config.json")
-        _check_kind(config, folder)
+        _check_kind(config, kind, folder)
         return cls(
+            kind=kind,
             config=config,
             preprocessing=_read_json(folder / "preprocessing.json"),
             training=_read_json(folder / "training.json"),
@@ -98,10 +103,17 @@ def damaged(folder: str | Path, why: str) -> DataError:
     return DataError(f"this model folder is damaged ({why}). Copy it again, or train the model again", file=folder)
 
 
-def _check_kind(config: Mapping[str, Any], folder: Path) -> None:
-    if config.get("model_type") != MODEL_TYPE:
+def _model_type(kind: str) -> str:
+    return f"neurode-{kind}"
+
+
+def _check_kind(config: Mapping[str, Any], kind: str, folder: Path) -> None:
+    found, needed = config.get("model_type"), _model_type(kind)
+    if found != needed:
+        other = str(found).removeprefix("neurode-")
         raise DataError(
-            f"this is not a series model: its model_type is {config.get('model_type')!r}, and {MODEL_TYPE!r} is needed",
+            f"this is not a {kind} model: its model_type is {found!r}, and {needed!r} is needed"
+            + (f". Use it with: neurode {other}" if found in map(_model_type, KINDS) else ""),
             file=folder / "config.json",
         )
     version = config.get("format_version")
