@@ -40,6 +40,7 @@ _HOMES = {
     "NeuralODEDecoder": "neurode.models.decoder",
     "ODEVAE": "neurode.models.ode_vae",
     "SeriesModel": "neurode.tasks.series.series_model",
+    "TextModel": "neurode.tasks.text.text_model",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -113,7 +113,7 @@ def _check_kind(config: Mapping[str, Any], kind: str, folder: Path) -> None:
         other = str(found).removeprefix("neurode-")
         raise DataError(
             f"this is not a {kind} model: its model_type is {found!r}, and {needed!r} is needed"
-            + (f". Use it with: neurode {other}" if found in map(_model_type, KINDS) else ""),
+            + (f". Use it with: neurode {other}" if other in KINDS else ""),
             file=folder / "config.json",
         )
     version = config.get("format_version")

@@ -31,3 +31,13 @@ class AbstractSettings(BaseModel, ABC):
             raise DataError(f"unknown setting {name!r}. Settings: {', '.join(cls.model_fields)}", file=file)
         said = problem["msg"].removeprefix("Value error, ")
         raise DataError(f"{name}: {said}. Got {problem['input']!r}" if name else said, file=file)
+
+
+def write_config(settings: AbstractSettings, path: Path) -> None:
+    """The settings as YAML, unless whoever opened the run has written them already; what is left open stays open."""
+    import yaml
+
+    if path.exists():
+        return
+    plain = {name: value for name, value in settings.model_dump(mode="json").items() if value not in (None, {}, [])}
+    path.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -12,6 +12,7 @@ from neurode.tasks.model_folder import ModelFolder
 from neurode.tasks.series.config import SeriesConfig
 from neurode.tasks.series.fitted import Fitted
 from neurode.tasks.series.results import Evaluation, SeriesReportData
+from neurode.tasks.settings import write_config
 from neurode.training.progress import Progress
 from neurode.training.run_folder import RunFolder
 
@@ -88,7 +89,7 @@ class SeriesModel:
         opened = nullcontext(None) if run_folder is None else RunFolder.open(run_folder, resume=resume)
         with opened as folder:
             if folder is not None and folder.writes:
-                self._write_config(folder.path / "config.yaml")
+                write_config(self.config, folder.path / "config.yaml")
             self._fitted = fit_table(table, self.config, run_folder=folder, resume=resume, progress=progress, say=tell)
             self._table, self.notes, self.evaluation = table, tuple(notes), None
             if folder is not None and folder.writes:
@@ -235,17 +236,6 @@ class SeriesModel:
                 f"coverage={value} must lie between 0 and 1: 0.9 asks for intervals that hold nine truths of ten."
             )
         return value
-
-    def _write_config(self, path: Path) -> None:
-        """The settings, unless whoever opened the run has written them already."""
-        import yaml
-
-        if path.exists():
-            return
-        plain = {
-            name: value for name, value in self.config.model_dump(mode="json").items() if value not in (None, {}, [])
-        }
-        path.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def report_data(model: SeriesModel, table: Source = None) -> SeriesReportData:

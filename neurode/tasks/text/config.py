@@ -93,7 +93,9 @@ class TextConfig(AbstractSettings):
     epochs: int | None = Field(
         None, ge=1, description="Most epochs. Chosen from the data when not given", json_schema_extra=TRAINING
     )
-    batch_size: int = Field(128, ge=1, description="Sentences in a batch", json_schema_extra=TRAINING)
+    batch_size: int | None = Field(
+        None, ge=1, description="Sentences in a batch. Chosen from the data when not given", json_schema_extra=TRAINING
+    )
     learning_rate: float = Field(2e-3, gt=0, description="Step size of the optimiser", json_schema_extra=TRAINING)
     weight_decay: float = Field(1e-5, ge=0, description="Pull of the weights towards zero", json_schema_extra=TRAINING)
     clip_norm: float = Field(5.0, gt=0, description="Longest gradient of one step", json_schema_extra=TRAINING)
