@@ -1,0 +1,1 @@
+"""Models of sentences, and the judges that score them."""
