@@ -6,7 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from neurode.data.text.tokens import END, PAD, START, UNKNOWN
+from neurode.data.text.tokens import END, NUM_SPECIAL, PAD, START, UNKNOWN
+from neurode.data.text.words import is_word
 from neurode.models.text.inflections import inflections
 
 # Draws of a corruption of one sentence before it is given up: the result must differ from every real sentence.
@@ -55,15 +56,15 @@ class Corruptor:
     `real`, or are their own source, are drawn again and, after 8 draws, left out; so is a sentence that a kind cannot
     be applied to (an inflection without known forms, a swap in a sentence of one word).
 
-    words: the word of each id, the first four anything. language_model: for `replaced`. real: sentences known to be
+    words: the word of each id, for the four special ids anything. language_model: for `replaced`. real: sentences known to be
     right. Raises ValueError for an unknown kind.
     """
 
     def __init__(self, words: Sequence[str], language_model: NextWords, *, real: Sequence[Sequence[int]] = ()):
         self.language_model = language_model
         self.real = {tuple(sentence) for sentence in real}
-        self.forms = inflections([*[""] * (UNKNOWN + 1), *words[UNKNOWN + 1 :]])
-        self.is_word = np.array([any(letter.isalnum() for letter in word) for word in words])
+        self.forms = inflections([*[""] * NUM_SPECIAL, *words[NUM_SPECIAL:]])
+        self.is_word = np.array([is_word(word) for word in words])
         self.is_word[[PAD, START, END]] = False
         self.is_word[UNKNOWN] = True
 

@@ -162,9 +162,11 @@ class KneserNey:
             before = np.concatenate([[-1], rows[:-1]])
             before[places < n - 1] = -1
             rows = self._rows_after(rows, tokens, places, n)
-            weights = np.where(before >= 0, table.weights[before], np.nan)
-            chance = np.where(np.isnan(weights), chance, weights * chance)
-            chance = np.where(rows >= 0, table.probabilities[rows], chance)
+            known = np.flatnonzero(before >= 0)
+            weights = table.weights[before[known]]
+            chance[known] *= np.where(np.isnan(weights), 1, weights)
+            seen = np.flatnonzero(rows >= 0)
+            chance[seen] = table.probabilities[rows[seen]]
         return chance
 
     def _rows_after(self, rows: np.ndarray, tokens: np.ndarray, places: np.ndarray, n: int) -> np.ndarray:
