@@ -17,7 +17,7 @@ INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAG
 # Two processes, one thread each: the suite is made for two cores.
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-.PHONY: help demo test check slow bench docs clean
+.PHONY: help demo test check slow bench docs pictures clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make slow    the slow tests"
 	@echo "make bench   neurode beside torchdiffeq and torchode"
 	@echo "make docs    the documentation, in docs/_build/html"
+	@echo "make pictures the pictures of docs/gradients.md, computed again"
 	@echo "make clean   remove what the targets above wrote, but neither $(VENV) nor any result of yours"
 
 demo: $(VENV)/.has-tools
@@ -50,6 +51,9 @@ bench: $(VENV)/.has-bench
 docs: $(VENV)/.has-docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "written: docs/_build/html/index.html"
+
+pictures: $(VENV)/.has-dev
+	OMP_NUM_THREADS=1 $(BIN)/python docs/draw_gradients.py
 
 clean:
 	rm -rf docs/_build dist build .pytest_cache .ruff_cache .hypothesis

@@ -29,6 +29,7 @@ _HOMES = {
     "Direct": "neurode.gradients.direct",
     "Checkpointed": "neurode.gradients.checkpointed",
     "Reversible": "neurode.gradients.reversible",
+    "Adjoint": "neurode.gradients.adjoint",
     "Tableau": "neurode.methods.tableau",
     "NeuralODE": "neurode.layers.neural_ode",
     "MLPField": "neurode.layers.fields",

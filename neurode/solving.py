@@ -12,12 +12,13 @@ from neurode.core.protocols import VectorField
 from neurode.core.state import State, StateLayout, layout_of
 from neurode.gradients.catalogue import gradient_of
 from neurode.gradients.gradient import AbstractGradient, Differentiated
-from neurode.integration.controller import LAWS, AdaptiveSteps, ConstantSteps
+from neurode.integration.control import choose_controller
+from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.integration.problem import Problem
 from neurode.integration.save import Save, What, save_of
 from neurode.integration.solution import DenseOutput, Solution, Stats
 from neurode.integration.times import OutputTimes, TimesLike, read_times
-from neurode.methods.catalogue import adaptive_methods, stepper_of
+from neurode.methods.catalogue import stepper_of
 from neurode.methods.stepper import AbstractStepper
 from neurode.methods.tableau import Tableau
 
@@ -51,12 +52,10 @@ def solve(
 
     f: the vector field, f(t, y) or with args f(t, y, args); returns the derivative in y's shape and dtype. Jointly t is
         0-d; per sample it has shape (batch, 1, ..., 1) against a tensor state, (batch,) for a tuple or dict. It is
-        never
-        called outside [t0, t1].
+        never called outside [t0, t1].
     y0: initial state: a tensor of any shape, or a tuple or dict of tensors; float32 or float64.
     ts: output times, rising or falling, ts[0] being t0 and ts[-1] t1: (n,) for all; per sample also (n, batch), or a
-    list
-        of 1-D tensors, one a sample.
+        list of 1-D tensors, one a sample.
     args: any nest of tensors for f; a leaf wrapped in PerSample(...) has a row a sample.
     method: a name of neurode.methods.catalogue, a Tableau, or a stepper.
     rtol, atol: tolerances of the error of each step; numbers, or tensors that broadcast against y0. None: 1e-3 and 1e-6
@@ -65,8 +64,7 @@ def solve(
         error estimate steps from one time of ts to the next.
     controller: "I" (default), "PI", "PID", or AdaptiveSteps(...), ConstantSteps(...).
     batching: "joint": the whole state steps together. "per_sample": the first axis is a batch, and each sample has
-    its own
-        times, step size, status and statistics; those that are done leave the computation.
+        its own times, step size, status and statistics; those that are done leave the computation.
     gradient: "checkpointed" (default), "direct" or "reversible" (which solves by the reversible version of the method),
         or an object with settings: Checkpointed(k) bounds the memory.
     save: "ts" (default), "end", "steps" or "dense"; or Save(...).
@@ -75,8 +73,7 @@ def solve(
     throw: raise SolveError when the end is not reached; False returns what was solved, NaN beyond it.
 
     Returns a Solution. Raises TypeError or ValueError for arguments that do not fit together, SolveError (with the
-    time,
-    the step, the tolerance and what to try) when a solve fails.
+    time, the step, the tolerance and what to try) when a solve fails.
     """
     if batching not in ("joint", "per_sample"):
         raise ValueError(f"batching must be 'joint' or 'per_sample', but is {batching!r}.")
@@ -86,13 +83,13 @@ def solve(
     state = layout.pack(y0)
     times = read_times(ts, lanes=layout.lanes(state), per_sample=per_sample, device=layout.device)
     stepper = stepper_of(method)
-    chosen = _controller(stepper, controller, step_size, rtol, atol)
+    chosen = choose_controller(stepper, controller, step_size, rtol, atol)
     _check_args(args, layout, layout.lanes(state))
     if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
         raise ValueError(f"max_steps must be a positive whole number, but is {describe(max_steps)}.")
     default_rtol, default_atol = DEFAULT_TOLERANCES[layout.dtype]
     problem = Problem(
-        equation=Equation(f, args, layout),
+        equation=Equation(f, args, layout=layout),
         y0=state,
         times=times,
         stepper=stepper,
@@ -117,40 +114,6 @@ def _refuse_what_is_not_there(events: Any, engine: str) -> None:
         raise NotImplementedError("there is no fused engine yet: use engine='auto' or 'eager'.")
     if engine not in ("auto", "eager"):
         raise ValueError(f"engine must be 'auto' or 'eager', but is {engine!r}.")
-
-
-def _controller(stepper, controller, step_size, rtol, atol) -> AdaptiveSteps | ConstantSteps:
-    """The one place where method, controller, step size and tolerances are held against each other."""
-    if isinstance(controller, str):
-        if controller not in LAWS:
-            raise ValueError(
-                f"unknown controller {controller!r}. There are: {', '.join(LAWS)}; or pass AdaptiveSteps(...)."
-            )
-        controller = LAWS[controller]
-    if controller is not None and not isinstance(controller, (AdaptiveSteps, ConstantSteps)):
-        raise TypeError(f"controller must be a name, AdaptiveSteps or ConstantSteps, but is {describe(controller)}.")
-    tolerances = rtol is not None or atol is not None
-    if step_size is not None and (isinstance(controller, AdaptiveSteps) or tolerances):
-        raise ValueError(
-            f"step_size={step_size} sets constant steps, but "
-            + ("rtol or atol ask" if tolerances else "the controller asks")
-            + " for steps by the error. Pass one of the two; AdaptiveSteps(first_step=...) sets only the first step."
-        )
-    if step_size is not None and isinstance(controller, ConstantSteps):
-        raise ValueError("step_size is given twice, by step_size= and by the controller. Pass one of the two.")
-    if step_size is not None:
-        return ConstantSteps(float(step_size))
-    if not stepper.has_error and (tolerances or isinstance(controller, AdaptiveSteps)):
-        what = f"rtol={rtol}, atol={atol} cannot be met" if tolerances else "the controller has nothing to go by"
-        raise ValueError(
-            f"method {stepper.name!r} has no error estimate, so {what}. Pass step_size=..., steps at ts, "
-            f"or use one of: {', '.join(adaptive_methods())}."
-        )
-    if isinstance(controller, ConstantSteps) and tolerances:
-        raise ValueError("constant steps watch no error, so rtol and atol have no effect. Leave them out.")
-    if controller is not None:
-        return controller
-    return AdaptiveSteps() if stepper.has_error else ConstantSteps()
 
 
 def _tolerance(name: str, given, default: float, layout: StateLayout, state: torch.Tensor) -> float | torch.Tensor:
@@ -214,6 +177,7 @@ def _solution(problem: Problem, run: Differentiated) -> Solution:
         reached=tensor(trajectory.reached),
         last_step=tensor(trajectory.last_size),
         dense=dense,
+        backward=run.backward,
     )
 
 
@@ -227,7 +191,7 @@ def _shown_times(problem: Problem, trajectory) -> tuple[torch.Tensor, int, np.nd
     if what == "end":
         last = torch.as_tensor(times.last, dtype=dtype).reshape(1, *([-1] if layout.per_sample else []))
         return last, 1, None
-    boundaries = _step_times(trajectory, times)
+    boundaries = _step_times(trajectory)
     if not layout.per_sample:
         return torch.as_tensor(boundaries[0], dtype=dtype), len(boundaries[0]), None
     padded = torch.nn.utils.rnn.pad_sequence(
@@ -236,21 +200,16 @@ def _shown_times(problem: Problem, trajectory) -> tuple[torch.Tensor, int, np.nd
     return padded, padded.shape[0], trajectory.accepted + 1
 
 
-def _step_times(trajectory, times: OutputTimes) -> list[np.ndarray]:
-    first = np.atleast_1d(times.first)
-    table = [[float(start)] for start in first]
-    for lanes, t_end in trajectory.recorder.step_times:
-        for lane, end in zip(lanes, t_end, strict=True):
-            table[lane].append(float(end))
-    return [np.array(own) for own in table]
+def _step_times(trajectory) -> list[np.ndarray]:
+    """Boundaries of the accepted steps of each lane."""
+    written = trajectory.recorder.written()
+    return [written.time[written.lane == lane] for lane in range(trajectory.recorder.num_lanes)]
 
 
 def _arrange(run: Differentiated, rows: int, lanes: int) -> torch.Tensor:
     """(rows, lanes, width) from the values in order of writing; NaN where nothing was written."""
-    recorder = run.trajectory.recorder
-    index = np.concatenate(recorder.index) if recorder.index else np.zeros(0, dtype=int)
-    lane = np.concatenate(recorder.lane) if recorder.lane else np.zeros(0, dtype=int)
-    flat = index * lanes + lane
+    written = run.trajectory.recorder.written()
+    flat = written.index * lanes + written.lane
     if len(flat) == rows * lanes and np.array_equal(flat, np.arange(len(flat))):
         return run.values.reshape(rows, lanes, -1)
     empty = run.values.new_full((rows * lanes, run.values.shape[1]), float("nan"))

@@ -6,8 +6,7 @@ from typing import Any
 
 import torch
 
-from neurode.core.equation import Equation
-from neurode.core.nest import per_sample_flags
+from neurode.core.equation import AbstractEquation
 
 
 @dataclass
@@ -27,14 +26,16 @@ class Tape:
     untouched.
     """
 
-    def __init__(self, equation: Equation, parameters: list[torch.Tensor], *, wants_args: list[bool], time: bool):
+    def __init__(
+        self, equation: AbstractEquation, parameters: list[torch.Tensor], *, wants_args: list[bool], time: bool
+    ):
         self.parameters, self.time = parameters, time
         originals = equation.args_tensors
         self.args_leaves = [
             tensor.detach().requires_grad_(wanted) for tensor, wanted in zip(originals, wants_args, strict=True)
         ]
         self.equation = equation.with_args_tensors(self.args_leaves)
-        self.follows = per_sample_flags(equation.args) if equation.args is not None else []
+        self.follows = equation.args_follow
         self.sums: list[torch.Tensor | None] = [None] * (len(parameters) + len(self.args_leaves))
         self.whole = TapeScope(self, self.equation, self.args_leaves, rows=None)
 
@@ -76,7 +77,7 @@ class TapeScope:
     """A tape seen for some of the lanes (`rows`, None for all), with the args of these."""
 
     tape: Tape
-    equation: Equation
+    equation: AbstractEquation
     args_leaves: list[torch.Tensor]
     rows: torch.Tensor | None
 

@@ -3,6 +3,7 @@
 from difflib import get_close_matches
 
 from neurode.core.nest import describe
+from neurode.gradients.adjoint import Adjoint
 from neurode.gradients.checkpointed import Checkpointed
 from neurode.gradients.direct import Direct
 from neurode.gradients.gradient import AbstractGradient
@@ -12,6 +13,7 @@ GRADIENTS: dict[str, AbstractGradient] = {
     "direct": Direct(),
     "checkpointed": Checkpointed(),
     "reversible": Reversible(),
+    "adjoint": Adjoint(),
 }
 
 

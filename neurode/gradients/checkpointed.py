@@ -4,14 +4,16 @@ The gradient is that of the discrete solution with the accepted steps held fixed
 tolerance.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from neurode.core.nest import describe
-from neurode.gradients.exact import AbstractTrail, solve_with_trail
+import torch
+
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.gradients.journal import EveryState, SomeStates
-from neurode.gradients.schedule import Slots
+from neurode.gradients.schedule import Slots, check_slots
 from neurode.gradients.sweep import Sweep
+from neurode.gradients.trail import AbstractExactTrail, solve_with_trail
 from neurode.integration.problem import AcceptedStep, Attempt, Problem
 from neurode.methods.stepper import StepResult
 
@@ -41,25 +43,13 @@ class Checkpointed(AbstractGradient):
     k: Slots | None = None
 
     def __post_init__(self):
-        k = self.k
-        if k is None or k == "log":
-            return
-        allowed = 'None (every state), a whole number of at least 1, or "log"'
-        if isinstance(k, bool) or not isinstance(k, (int, str)):
-            raise TypeError(f"k of Checkpointed must be {allowed}, but is {describe(k)}.")
-        if isinstance(k, str):
-            raise ValueError(f"k of Checkpointed must be {allowed}, but is {k!r}.")
-        if k < 1:
-            raise ValueError(
-                f"k of Checkpointed must be {allowed}, but is {k}. The state at the beginning is always kept, so k=1 "
-                "is the least."
-            )
+        check_slots(self.k, "Checkpointed")
 
     def run(self, problem: Problem) -> Differentiated:
         return solve_with_trail(problem, _StoredStates(self.k))
 
 
-class _StoredStates(AbstractTrail):
+class _StoredStates(AbstractExactTrail):
     """The accepted steps with the states they began at: every one, or k of them and the rest made again."""
 
     name = "checkpointed"
@@ -75,6 +65,13 @@ class _StoredStates(AbstractTrail):
     def note(self, step: AcceptedStep, attempt: Attempt, result: StepResult) -> None:
         del result
         self.journal.note(step, attempt)
+
+    def kept(self) -> Iterable[torch.Tensor]:
+        return self.journal.kept()
+
+    @property
+    def evaluations(self) -> int:
+        return self.journal.evaluations
 
     def walk_back(self, sweep: Sweep) -> None:
         for step in self.journal.backwards():

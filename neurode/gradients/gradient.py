@@ -5,22 +5,32 @@ from dataclasses import dataclass
 
 import torch
 
+from neurode.integration.backward_stats import BackwardStats
 from neurode.integration.problem import Problem, Trajectory
 
 
 @dataclass(frozen=True)
 class Differentiated:
     """A trajectory whose tensors have their gradients: values (rows, width), and for save="dense" the steps' starts
-    and stages."""
+    and stages.
+
+    backward: to be filled in by the way back; None where autograd goes it alone, or nothing wants a gradient.
+    """
 
     trajectory: Trajectory
     values: torch.Tensor
     starts: torch.Tensor | None
     stages: torch.Tensor | None
+    backward: BackwardStats | None = None
 
 
 class AbstractGradient(ABC):
     """A way to differentiate a solve. Frozen, with its settings as fields."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Is the gradient that of the discrete solution, with the accepted steps held fixed?"""
+        return True
 
     @abstractmethod
     def run(self, problem: Problem) -> Differentiated:

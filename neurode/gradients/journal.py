@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from neurode.core.equation import CallCount, Equation
+from neurode.core.equation import AbstractEquation, CallCount
 from neurode.gradients.schedule import OnlineSchedule, Slots, way_back
 from neurode.integration.clock import Interval
 from neurode.integration.problem import AcceptedStep, Attempt, Problem
@@ -21,6 +21,15 @@ class AbstractJournal(ABC):
     @abstractmethod
     def note(self, step: AcceptedStep, attempt: Attempt) -> None:
         """A step was accepted."""
+
+    @abstractmethod
+    def kept(self) -> Iterator[torch.Tensor]:
+        """The tensors held at present."""
+
+    @property
+    def evaluations(self) -> int:
+        """Calls of f so far by which states were made again."""
+        return 0
 
     @abstractmethod
     def backwards(self) -> Iterator[AcceptedStep]:
@@ -39,6 +48,10 @@ class EveryState(AbstractJournal):
             # One of its step's stages: a view would keep them all, seven states with dopri5.
             step = AcceptedStep(step.interval, step.lanes, step.y, step.carried.clone(), step.rows)
         self.steps.append(step)
+
+    def kept(self) -> Iterator[torch.Tensor]:
+        for step in self.steps:
+            yield from _tensors(step.y, step.carried)
 
     def backwards(self) -> Iterator[AcceptedStep]:
         return reversed(self.steps)
@@ -77,7 +90,7 @@ class SomeStates(AbstractJournal):
         self.equation = replace(problem.equation, count=CallCount())
         self.turns: list[_Turn] = []
         self.states: dict[int, State] = {}
-        self.of_lanes: tuple[np.ndarray | None, Equation] = (None, self.equation)
+        self.of_lanes: tuple[np.ndarray | None, AbstractEquation] = (None, self.equation)
 
     def note(self, step: AcceptedStep, attempt: Attempt) -> None:
         place = len(self.turns)
@@ -89,6 +102,14 @@ class SomeStates(AbstractJournal):
             # At the beginning f(t0, y0) may have been given; made again with other lanes it would be rounded otherwise.
             handed_over = self.stepper.carries or place == 0
             self.states[place] = _apart(State(attempt.y, attempt.carried if handed_over else None))
+
+    def kept(self) -> Iterator[torch.Tensor]:
+        for state in self.states.values():
+            yield from _tensors(state.y, state.carried)
+
+    @property
+    def evaluations(self) -> int:
+        return self.equation.count.calls
 
     def backwards(self) -> Iterator[AcceptedStep]:
         for move in way_back(sorted(self.states), len(self.turns), self.schedule.limit):
@@ -124,7 +145,7 @@ class SomeStates(AbstractJournal):
             carried = None if carried is None else carried.index_select(0, staying)
         return State(y, carried)
 
-    def _equation_of(self, lanes: np.ndarray | None) -> Equation:
+    def _equation_of(self, lanes: np.ndarray | None) -> AbstractEquation:
         """The equation with the args of these lanes, as the loop had it."""
         if lanes is None or len(lanes) == self.lanes:
             return self.equation
@@ -146,6 +167,10 @@ class SomeStates(AbstractJournal):
             y, carried = y.index_select(0, places), None if carried is None else carried.index_select(0, places)
         numbers = None if lanes is None else torch.from_numpy(lanes).to(self.device)
         return AcceptedStep(interval, numbers, y, carried, turn.rows)
+
+
+def _tensors(*tensors: torch.Tensor | None) -> Iterator[torch.Tensor]:
+    return (tensor for tensor in tensors if tensor is not None)
 
 
 def _apart(state: State) -> State:

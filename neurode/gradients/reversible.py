@@ -6,6 +6,7 @@ Kept are the last pair of states, a fixed number of anchors, and two numbers a s
 Foster (2024), arXiv 2410.11648.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +15,10 @@ import torch
 from neurode.core.nest import describe
 from neurode.gradients.anchors import Anchors, StatePair
 from neurode.gradients.drift import DriftMonitor, Place, warn_of_gap
-from neurode.gradients.exact import AbstractTrail, solve_with_trail
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.gradients.step_log import StepLog
 from neurode.gradients.sweep import Sweep
+from neurode.gradients.trail import AbstractExactTrail, solve_with_trail
 from neurode.integration.problem import AcceptedStep, Attempt, Problem
 from neurode.methods.reversible import ReversibleRungeKutta, reversible
 from neurode.methods.stepper import StepResult
@@ -64,7 +65,7 @@ class Reversible(AbstractGradient):
         return run
 
 
-class _ReversedSteps(AbstractTrail):
+class _ReversedSteps(AbstractExactTrail):
     """The last pair of states, the anchors, and the log of the steps between."""
 
     name = "reversible"
@@ -87,6 +88,9 @@ class _ReversedSteps(AbstractTrail):
         self.log.add(step)
         self.last = _put(self.last, step.lanes, (result.y1, result.carried_next))
         self.anchors.offer(len(self.log), self.last)
+
+    def kept(self) -> Iterable[torch.Tensor]:
+        return [tensor for pair in (self.last, *self.anchors.kept.values()) for tensor in pair]
 
     def places(self) -> list[Place]:
         """The anchors and the last pair."""

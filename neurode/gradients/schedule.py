@@ -19,8 +19,26 @@ from functools import lru_cache
 from math import comb
 from typing import Literal, NamedTuple
 
+from neurode.core.nest import describe
+
 Slots = int | Literal["log"]
 """How many states may be kept: a number, or one that grows with the logarithm of the steps."""
+
+
+def check_slots(k: Slots | None, owner: str) -> None:
+    """Raise TypeError or ValueError, in the owner's name, for what is no number of states."""
+    if k is None or k == "log":
+        return
+    allowed = 'None (every state), a whole number of at least 1, or "log"'
+    if isinstance(k, bool) or not isinstance(k, (int, str)):
+        raise TypeError(f"k of {owner} must be {allowed}, but is {describe(k)}.")
+    if isinstance(k, str):
+        raise ValueError(f"k of {owner} must be {allowed}, but is {k!r}.")
+    if k < 1:
+        raise ValueError(
+            f"k of {owner} must be {allowed}, but is {k}. The state at the beginning is always kept, so k=1 is the "
+            "least."
+        )
 
 
 def slots_after(slots: Slots, steps: int) -> int:

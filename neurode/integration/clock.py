@@ -12,9 +12,12 @@ import numpy as np
 from neurode.core.equation import HostTime
 from neurode.core.errors import Status
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps, ErrorHistory
+from neurode.integration.stops import with_stops
 from neurode.integration.times import OutputTimes
 
 NO_ANCHOR = -1
+CUT = 1 - 1e-9
+"""A step shorter than this share of what was meant was cut."""
 ROUNDING = 4 * np.finfo(np.float64).eps
 
 
@@ -52,7 +55,9 @@ def constant_mesh(times: np.ndarray, step_size: float | None) -> tuple[np.ndarra
 class JointClock:
     """One lane, in Python floats."""
 
-    def __init__(self, times: OutputTimes, controller, max_steps: int, error_order: int):
+    def __init__(
+        self, times: OutputTimes, controller, max_steps: int, error_order: int, stops: np.ndarray | None = None
+    ):
         self.times, self.controller, self.max_steps, self.error_order = times, controller, max_steps, error_order
         self.t: float = times.first
         self.t1: float = times.last
@@ -66,7 +71,12 @@ class JointClock:
         self.status = Status.RUNNING if self.t != self.t1 else Status.SUCCESS
         if isinstance(controller, ConstantSteps):
             mesh, anchors = constant_mesh(times.host, controller.step_size)
+            if stops is not None:
+                mesh, anchors = with_stops(mesh, anchors, stops, NO_ANCHOR)
             self.mesh, self.anchors = mesh.tolist(), anchors.tolist()
+        # The end is the last stop, so that one line finds the next.
+        self.stops: list[float] = [] if stops is None else [*stops.tolist(), self.t1]
+        self.passed = 0
 
     def fail(self, status: Status) -> None:
         """End the solve here."""
@@ -91,10 +101,18 @@ class JointClock:
         if isinstance(self.controller, ConstantSteps):
             return Interval(self.t, self.mesh[self.accepted + 1], self.anchor, self.anchors[self.accepted + 1])
         t_end = self.t + self.direction * self.size
+        limit = self.stops[self.passed] if self.stops else self.t1
         # A rest too short to be a step of its own is taken along.
-        if (self.t1 - t_end) * self.direction <= 1e-3 * self.size:
-            return Interval(self.t, self.t1, self.anchor, self.last_anchor)
+        if (limit - t_end) * self.direction <= 1e-3 * self.size:
+            return Interval(self.t, limit, self.anchor, self.last_anchor if limit == self.t1 else NO_ANCHOR)
         return Interval(self.t, t_end, self.anchor, NO_ANCHOR)
+
+    def stop_reached(self) -> int | None:
+        """The number of the stop that the lane has just come to."""
+        if self.passed >= len(self.stops) - 1 or self.t != self.stops[self.passed]:
+            return None
+        self.passed += 1
+        return self.passed - 1
 
     def judge(self, interval: Interval, ratio: float | None) -> bool:
         """Take note of an attempted step; ratio None for constant steps. True when it counts."""
@@ -103,7 +121,10 @@ class JointClock:
         if ratio is not None:
             size = abs(interval.t_end - interval.t)
             decision = self.controller.judge(ratio, size, self.history, error_order=self.error_order)
-            accept, self.size, self.history = bool(decision.accept), float(decision.size), decision.history
+            accept, following, self.history = bool(decision.accept), float(decision.size), decision.history
+            # A step cut short by a stop says nothing against the size that was meant.
+            cut = accept and bool(self.stops) and size < self.size * CUT
+            self.size = max(following, self.size) if cut else following
             if self.size < self.smallest or (not accept and size <= self.controller.min_step * (1 + 1e-9)):
                 self.status = Status.STEP_TOO_SMALL if ratio == ratio and ratio != np.inf else Status.NON_FINITE
             self.size = max(self.size, self.controller.min_step)
@@ -120,7 +141,9 @@ class JointClock:
 class LaneClock:
     """Many lanes, each with its own interval, size and status. `active` lists the lanes still running, in order."""
 
-    def __init__(self, times: OutputTimes, controller, max_steps: int, error_order: int):
+    def __init__(
+        self, times: OutputTimes, controller, max_steps: int, error_order: int, stops: np.ndarray | None = None
+    ):
         self.times, self.controller, self.max_steps, self.error_order = times, controller, max_steps, error_order
         lanes = times.host.shape[1]
         self.t, self.t1 = times.first.copy(), times.last
@@ -132,13 +155,19 @@ class LaneClock:
         self.history = ErrorHistory(np.ones(lanes), np.ones(lanes), np.zeros(lanes, dtype=bool))
         self.status = np.where(self.t == self.t1, int(Status.SUCCESS), int(Status.RUNNING))
         self.active = np.flatnonzero(self.status == Status.RUNNING)
+        # Behind the last stop of a lane there is none: NaN, and one row more so that there always is a next one.
+        self.stops = None if stops is None else np.concatenate([stops, np.full((1, lanes), np.nan)])
+        self.passed = np.zeros(lanes, dtype=int)
         if isinstance(controller, ConstantSteps):
             self.mesh, self.anchors = self._meshes(controller.step_size)
 
     def _meshes(self, step_size: float | None) -> tuple[np.ndarray, np.ndarray]:
         columns = []
         for lane, last in enumerate(self.times.last_index):
-            columns.append(constant_mesh(self.times.host[: last + 1, lane], step_size))
+            mesh, anchors = constant_mesh(self.times.host[: last + 1, lane], step_size)
+            if self.stops is not None:
+                mesh, anchors = with_stops(mesh, anchors, self.stops[:, lane], NO_ANCHOR)
+            columns.append((mesh, anchors))
         longest = max(len(mesh) for mesh, _ in columns)
         mesh, anchors = np.full((longest, len(columns)), np.nan), np.full((longest, len(columns)), NO_ANCHOR)
         for lane, (own, own_anchors) in enumerate(columns):
@@ -170,9 +199,25 @@ class LaneClock:
             row = self.accepted[lanes] + 1
             return Interval(t, self.mesh[row, lanes], anchor, self.anchors[row, lanes])
         direction, size, t1 = self.direction[lanes], self.size[lanes], self.t1[lanes]
-        t_end = t + direction * size
-        ends = (t1 - t_end) * direction <= 1e-3 * size
-        return Interval(t, np.where(ends, t1, t_end), anchor, np.where(ends, self.last_anchor[lanes], NO_ANCHOR))
+        t_end, limit = t + direction * size, self._next_stop(lanes)
+        limit = t1 if limit is None else np.where(np.isnan(limit), t1, limit)
+        ends = (limit - t_end) * direction <= 1e-3 * size
+        last = np.where(limit == t1, self.last_anchor[lanes], NO_ANCHOR)
+        return Interval(t, np.where(ends, limit, t_end), anchor, np.where(ends, last, NO_ANCHOR))
+
+    def _next_stop(self, lanes: np.ndarray) -> np.ndarray | None:
+        return None if self.stops is None else self.stops[self.passed[lanes], lanes]
+
+    def stops_reached(self) -> tuple[np.ndarray, np.ndarray]:
+        """(places within the active lanes, numbers of their stops) of those that have just come to a stop."""
+        stop = self._next_stop(self.active)
+        if stop is None:
+            return np.zeros(0, dtype=int), np.zeros(0, dtype=int)
+        places = np.flatnonzero(self.t[self.active] == stop)
+        lanes = self.active[places]
+        numbers = self.passed[lanes].copy()
+        self.passed[lanes] += 1
+        return places, numbers
 
     def judge(self, interval: Interval, ratio: np.ndarray) -> np.ndarray:
         """As JointClock.judge, for the active lanes; returns which of them accept. Call `drop_done` afterwards.
@@ -194,7 +239,10 @@ class LaneClock:
             )
             why = np.where(np.isfinite(ratio), int(Status.STEP_TOO_SMALL), int(Status.NON_FINITE))
             self.status[lanes[failed]] = why[failed]
-            self.size[lanes] = np.maximum(decision.size, self.controller.min_step)
+            # A step cut short by a stop says nothing against the size that was meant.
+            cut = accept & (self.stops is not None) & (size < self.size[lanes] * CUT)
+            following = np.where(cut, np.maximum(decision.size, self.size[lanes]), decision.size)
+            self.size[lanes] = np.maximum(following, self.controller.min_step)
             for part, new in zip(self.history, decision.history, strict=True):
                 part[lanes] = new
         good = lanes[accept]
@@ -221,7 +269,13 @@ class LaneClock:
         return keep
 
 
-def clock_for(times: OutputTimes, controller: AdaptiveSteps | ConstantSteps, max_steps: int, error_order: int):
-    """The clock for the kind of times: one list for all, or one a lane."""
+def clock_for(
+    times: OutputTimes,
+    controller: AdaptiveSteps | ConstantSteps,
+    max_steps: int,
+    error_order: int,
+    stops: np.ndarray | None = None,
+):
+    """The clock for the kind of times: one list for all, or one a lane. stops: see Stops.times."""
     kind = JointClock if times.host.ndim == 1 else LaneClock
-    return kind(times, controller, max_steps, error_order)
+    return kind(times, controller, max_steps, error_order, stops)

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation, HostTime
+from neurode.core.equation import AbstractEquation, HostTime
 from neurode.integration.controller import rounded_down
 
 RatioNorm = Callable[[torch.Tensor], torch.Tensor]
 
 
 def first_step_size(
-    equation: Equation,
+    equation: AbstractEquation,
     t0: HostTime,
     span: HostTime,
     y0: torch.Tensor,

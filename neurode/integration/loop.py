@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurode.core.equation import HostTime
+from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.errors import Status
 from neurode.integration.clock import JointClock, LaneClock, clock_for
 from neurode.integration.controller import AdaptiveSteps
@@ -41,7 +41,8 @@ class _Run:
         self.problem, self.traced, self.journal = problem, traced, journal
         self.stepper, self.times = problem.stepper, problem.times
         self.equation, self.y = problem.equation, problem.y0
-        self.clock = clock_for(problem.times, problem.controller, problem.max_steps, problem.stepper.error_order)
+        stops = None if problem.stops is None else problem.stops.times
+        self.clock = clock_for(problem.times, problem.controller, problem.max_steps, problem.stepper.error_order, stops)
         self.joint = isinstance(self.clock, JointClock)
         self.adaptive = isinstance(problem.controller, AdaptiveSteps)
         self.recorder = Recorder(problem.save, problem.times, problem.stepper, problem.equation.layout, problem.lanes)
@@ -126,6 +127,7 @@ class _Run:
             if self.clock.judge(interval, self._ratio(result) if self.adaptive else None):
                 self._accept(interval, None, self.y, self.carried, result, traced_times)
                 self.y, self.carried = result.y1, result.carried_next
+                self._jump_jointly()
             else:
                 self.carried = self.stepper.retry(self.carried, result)
             return
@@ -134,7 +136,44 @@ class _Run:
         self._take_lanes(
             self.clock.active, interval, accept, result, traced_times, clean=bool(np.isfinite(ratio).all())
         )
+        self._jump_lanes()
         self._drop_done()
+
+    def _jump_jointly(self) -> None:
+        """At a stop: the state jumps, and what the step hands over is made anew; the step size stays."""
+        stops, clock = self.problem.stops, self.clock
+        if stops is None or not isinstance(clock, JointClock):
+            return
+        number = clock.stop_reached()
+        if number is None:
+            return
+        self.y = stops.jump(np.array([number]), np.zeros(1, dtype=int), self.y)
+        self.carried = self._handed_over(self.equation, clock.now, self.y)
+
+    def _jump_lanes(self) -> None:
+        """The same for those lanes that have come to a stop of theirs."""
+        stops, clock = self.problem.stops, self.clock
+        if stops is None or not isinstance(clock, LaneClock):
+            return
+        local, numbers = clock.stops_reached()
+        if len(local) == 0:
+            return
+        places = torch.from_numpy(local).to(self.y.device)
+        jumped = stops.jump(numbers, clock.active[local], self.y.index_select(0, places))
+        self.y = self.y.index_copy(0, places, jumped)
+        carried = self._handed_over(self.equation.select(places), clock.now[local], jumped, clock.active[local])
+        if self.carried is not None and carried is not None:
+            self.carried = self.carried.index_copy(0, places, carried)
+
+    def _handed_over(self, equation: AbstractEquation, now: HostTime, y: torch.Tensor, lanes: np.ndarray | None = None):
+        """What the next step is handed behind a stop. lanes: that f is called for, None for all."""
+        if not self.stepper.carries:
+            return None
+        first = None
+        if self.stepper.carries_first:
+            first = equation(equation.times([now])[0], y)
+            self.evaluations[... if lanes is None else lanes] += 1
+        return self.stepper.begin(y, first)
 
     def _drop_done(self) -> None:
         assert isinstance(self.clock, LaneClock)
@@ -242,6 +281,8 @@ class _Run:
             status[status == Status.SUCCESS] = Status.NON_FINITE
         width = self.problem.equation.layout.width
         values = torch.cat(recorder.values) if recorder.values else self.problem.y0.new_empty(0, width)
+        # They are in `values` now: kept as well, they would hold each state they are views of.
+        recorder.values.clear()
         return Trajectory(
             recorder=recorder,
             values=values,

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation
+from neurode.core.equation import AbstractEquation
 from neurode.integration.clock import Interval
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.integration.recorder import EndRows, Recorder, StepRows
 from neurode.integration.save import Save
+from neurode.integration.stops import Stops
 from neurode.integration.times import OutputTimes
 from neurode.methods.stepper import AbstractStepper, StepResult
 
@@ -20,9 +21,10 @@ class Problem:
     """Everything a solve needs, checked: what `solve` hands to a gradient, and a gradient to the loop.
 
     y0: packed (core.state). rtol, atol: floats or tensors that broadcast against it; used by adaptive control only.
+    stops: where steps have to end and the state jumps; not for a traced solve.
     """
 
-    equation: Equation
+    equation: AbstractEquation
     y0: torch.Tensor
     times: OutputTimes
     stepper: AbstractStepper
@@ -31,6 +33,7 @@ class Problem:
     rtol: float | torch.Tensor
     atol: float | torch.Tensor
     max_steps: int
+    stops: Stops | None = None
 
     @property
     def lanes(self) -> int:

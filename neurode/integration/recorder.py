@@ -54,6 +54,19 @@ class StepRows:
         return self.inner is not None or self.dense is not None
 
 
+@dataclass(frozen=True)
+class WrittenRows:
+    """What each saved row is, in the order of writing: arrays (rows,).
+
+    index: row of the solution. lane, time: whose value, and when. anchor: the row of ts that the time is, -1 for none.
+    """
+
+    index: np.ndarray
+    lane: np.ndarray
+    time: np.ndarray
+    anchor: np.ndarray
+
+
 @dataclass
 class DenseRows:
     """Steps kept whole: a row is a step of a lane. Each list has a chunk a step of the loop."""
@@ -93,7 +106,7 @@ class Recorder:
         self.index: list[np.ndarray] = []
         self.lane: list[np.ndarray] = []
         self.count = 0
-        self.step_times: list[tuple[np.ndarray, np.ndarray]] = []
+        self.step_ends: list[tuple[np.ndarray, np.ndarray]] = []
         self.dense = DenseRows() if save.what == "dense" else None
         self.sorted_times = times.host.tolist() if self.joint else []
         self.next_output = 0
@@ -132,7 +145,7 @@ class Recorder:
         solve."""
         numbers = ONE_LANE if lanes is None else lanes
         if self.what == "steps":
-            self.step_times.append((numbers, np.atleast_1d(interval.t_end)))
+            self.step_ends.append((np.atleast_1d(interval.t_end), np.atleast_1d(interval.anchor_end)))
             return StepRows(ends=self._end_states(result, lanes, np.atleast_1d(step_number)))
         if self.what == "end":
             last = self.times.last if lanes is None else self.times.last[lanes]
@@ -144,6 +157,22 @@ class Recorder:
         if lanes is None:
             return self._take_joint(interval, y, result, traced_times, dense)
         return self._take_lanes(interval, lanes, y, result, traced_times, dense)
+
+    def written(self) -> WrittenRows:
+        """All rows written so far."""
+        times, empty = self.times, np.zeros(0, dtype=int)
+        index = np.concatenate([empty, *self.index])
+        lane = np.concatenate([empty, *self.lane])
+        if self.what in ("ts", "dense"):
+            return WrittenRows(index, lane, times.host[index] if self.joint else times.host[index, lane], index)
+        if self.what == "end":
+            last, anchor = np.atleast_1d(times.last), np.atleast_1d(times.last_index)
+            return WrittenRows(index, lane, last[lane], anchor[lane])
+        # A row for y0 of each lane, and one for each end of a step, in the order in which they were taken.
+        first = np.atleast_1d(times.first)
+        ends = [(first, np.zeros(len(first), dtype=int)), *self.step_ends]
+        time, anchor = (np.concatenate(part) for part in zip(*ends, strict=True))
+        return WrittenRows(index, lane, time, anchor)
 
     def _take_joint(self, interval: Interval, y, result: StepResult, traced_times: TracedTimes, dense) -> StepRows:
         """One lane: the outputs in (t, t_end] are the next ones of the list; Python floats find them."""

@@ -8,6 +8,7 @@ import torch
 from neurode.core.errors import Status
 from neurode.core.nest import describe
 from neurode.core.state import State, StateLayout
+from neurode.integration.backward_stats import BackwardStats
 from neurode.integration.problem import Trajectory
 from neurode.integration.times import OutputTimes
 
@@ -17,8 +18,7 @@ class Stats:
     """Cost of a solve: 0-d tensors (joint) or (batch,) tensors (per sample), int64.
 
     num_evaluations: calls of f while the sample took part. num_steps: attempted steps, of which num_accepted counted
-    and
-    num_rejected were made again shorter. engine: which engine ran.
+    and num_rejected were made again shorter. engine: which engine ran.
     """
 
     num_evaluations: torch.Tensor
@@ -33,11 +33,11 @@ class Solution:
     """The result of `solve`.
 
     ts: the times of `ys`. ys: (n, *y0.shape) for a tensor state, a tuple or dict of such for others; times that were
-    not
-    reached are NaN. lengths: (batch,) rows of each sample where they differ (the rest is NaN), else None.
-    status: Status as int tensor, 0-d (joint) or (batch,). stats: the cost. reached: the time each
-    got to. last_step: size of the next step the controller
-    would have tried, for `AdaptiveSteps(first_step=...)` of a following solve.
+    not reached are NaN. lengths: (batch,) rows of each sample where they differ (the rest is NaN), else None.
+    status: Status as int tensor, 0-d (joint) or (batch,). stats: the cost. backward: the cost of the way back, filled
+    in when it has run; None with gradient="direct", or where nothing wanted a gradient. reached: the time each got to.
+    last_step: size of the next step the controller would have tried, for `AdaptiveSteps(first_step=...)` of a following
+    solve.
     """
 
     ts: torch.Tensor
@@ -48,6 +48,7 @@ class Solution:
     reached: torch.Tensor
     last_step: torch.Tensor
     dense: "DenseOutput | None" = None
+    backward: BackwardStats | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -70,8 +71,10 @@ class Solution:
 
 
 class DenseOutput:
-    """Polynomials in time, one a step and lane: y(t) = sum_d coefficients[d] theta^d with theta = (t - start) /
-    size."""
+    """Polynomials in time, one a step and lane.
+
+    y(t) = sum_d coefficients[d] theta^d with theta = (t - start) / size.
+    """
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from torch import nn
 
 from neurode import PerSample, solve
 from neurode.gradients.catalogue import GRADIENTS
-from tests.gradients.ways import by_autograd
+from tests.gradients.ways import EXACT, TIGHT, by_autograd, within
 from tests.problems import SmoothField
 
 TS = torch.tensor([0.0, 0.5, 1.2], dtype=torch.float64)
@@ -23,6 +23,7 @@ def y0(requires_grad=False):
 
 def backward(f, gradient, batching="joint", start=None, **options):
     start = y0() if start is None else start
+    options = options if "step_size" in options else TIGHT | options
     solve(f, start, TS, gradient=gradient, batching=batching, **options).ys.square().sum().backward()
 
 
@@ -37,10 +38,10 @@ def due_of(module, gradient, batching="joint"):
     return gradients_of(module, batching=batching, **by_autograd(gradient))
 
 
-def assert_same(found, due):
+def assert_same(found, due, gradient):
     assert found.keys() == due.keys()
-    for name, gradient in due.items():
-        torch.testing.assert_close(found[name], gradient, rtol=1e-10, atol=1e-10)
+    for name, value in due.items():
+        torch.testing.assert_close(found[name], value, **within(gradient))
 
 
 def in_closure(field):
@@ -73,7 +74,7 @@ WRAPPINGS = {
 def test_parameters_are_found_however_the_field_is_wrapped(wrapping, batching, gradient):
     due = due_of(SmoothField(), gradient, batching)
     field = SmoothField()
-    assert_same(gradients_of(field, gradient, batching, WRAPPINGS[wrapping](field)), due)
+    assert_same(gradients_of(field, gradient, batching, WRAPPINGS[wrapping](field)), due, gradient)
     assert all(gradient.abs().max() > 0 for gradient in due.values())
 
 
@@ -93,7 +94,7 @@ def test_a_weight_used_twice_gets_the_sum(gradient):
     backward(lambda t, y: torch.tanh(y @ first) @ second.T, **by_autograd(gradient))
     module = Shared()
     backward(module, gradient)
-    torch.testing.assert_close(module.weight.grad, first.grad + second.grad, rtol=1e-10, atol=1e-11)
+    torch.testing.assert_close(module.weight.grad, first.grad + second.grad, **within(gradient))
 
 
 @WAYS
@@ -104,7 +105,7 @@ def test_a_frozen_parameter_gets_no_gradient_and_changes_no_other(gradient):
     found = gradients_of(field, gradient)
     assert found.pop("w_in") is None
     del due["w_in"]
-    assert_same(found, due)
+    assert_same(found, due, gradient)
 
 
 @WAYS
@@ -114,7 +115,7 @@ def test_a_parameter_that_is_not_used_disturbs_nothing(gradient):
     found = gradients_of(field, gradient)
     unused = found.pop("unused")
     assert unused is None or torch.equal(unused, torch.zeros(3, dtype=torch.float64))
-    assert_same(found, due_of(SmoothField(), gradient))
+    assert_same(found, due_of(SmoothField(), gradient), gradient)
 
 
 @WAYS
@@ -154,7 +155,7 @@ def test_gradients_reach_a_network_that_made_the_weights(batching, gradient):
             return torch.tanh(y @ made)
 
     backward(Plain(), batching=batching, **by_autograd(gradient))
-    torch.testing.assert_close(found, reference.grad, rtol=1e-10, atol=1e-11)
+    torch.testing.assert_close(found, reference.grad, **within(gradient))
 
 
 @WAYS
@@ -187,7 +188,9 @@ def test_gradients_add_up_over_two_solves_of_one_field(gradient):
     field = SmoothField()
     backward(field, gradient)
     backward(field, gradient)
-    assert_same({name: p.grad for name, p in field.named_parameters()}, {name: 2 * g for name, g in once.items()})
+    assert_same(
+        {name: p.grad for name, p in field.named_parameters()}, {name: 2 * g for name, g in once.items()}, gradient
+    )
 
 
 @WAYS
@@ -210,7 +213,7 @@ def test_a_parameter_changed_between_forward_and_backward_is_noticed(gradient):
         loss.backward()
 
 
-@WAYS
+@pytest.mark.parametrize("gradient", EXACT)
 @BATCHINGS
 def test_gradcheck_agrees_in_float64(batching, gradient):
     """torch's own check, over y0 and times, with constant steps that do not move with the times asked for."""

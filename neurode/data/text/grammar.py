@@ -18,7 +18,8 @@ class Grammar:
     """Makes sentences, recognises them, and knows the probability of each: all exact.
 
     Good for judging models of sentences without a person or a judge that may err; not good as a model of any real
-    language. The default is a small English of about 125 words (`agreement_rules`), small letters, no marks.
+    language. The default is a small English of about 125 words (`agreement_rules`), small letters, no marks: a
+    `WordVocabulary` of it needs case="keep", and `split_corpus` shared_letters=None.
 
     rules: their weights are divided by the sum of those with the same left side. words: the words of each last symbol,
     a text with blanks between them (equally likely) or a dict of weights. start: the symbol that a sentence is.

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from neurode.data.text.grammar_rules import Rule
 
@@ -19,6 +20,7 @@ def count_sentences(
     ValueError for a symbol that may begin with itself, which would never end.
     """
     reader = _Reader(rules, lexicon)
+    reader.open_all(start)
     kinds: dict[frozenset[str], int] = defaultdict(int)
     places: dict[str, set[str]] = defaultdict(set)
     for symbol, words in lexicon.items():
@@ -51,6 +53,16 @@ class _Reader:
         self._least = self._shortest()
         self._known: dict[str, dict[str, set[_Stack]]] = {}
 
+    def open_all(self, start: str) -> None:
+        """Open every symbol that sentences use, so that one that begins with itself is found at any length."""
+        used, waiting = set(), [start]
+        while waiting:
+            symbol = waiting.pop()
+            if symbol not in used:
+                used.add(symbol)
+                self._first(symbol, frozenset())
+                waiting += [one for right in self._rights.get(symbol, ()) for one in right]
+
     def _shortest(self) -> dict[str, float]:
         """The fewest words of each symbol."""
         least = dict.fromkeys(self._last, 1.0)
@@ -58,10 +70,13 @@ class _Reader:
         while changed:
             changed = False
             for left, rights in self._rights.items():
-                best = min(sum(least.get(one, float("inf")) for one in right) for right in rights)
-                if best < least.get(left, float("inf")):
+                best = min(sum(least.get(one, inf) for one in right) for right in rights)
+                if best < least.get(left, inf):
                     least[left], changed = best, True
         return least
+
+    def _fewest(self, stack: _Stack) -> float:
+        return sum(self._least.get(symbol, inf) for symbol in stack)
 
     def after(self, state: frozenset[_Stack], symbols: frozenset[str], left: int) -> frozenset[_Stack]:
         """The stacks that wait behind a word of all these last symbols, if `left` more words can end them."""
@@ -71,7 +86,7 @@ class _Reader:
                 waiting = self._first(stack[0], frozenset())
                 for symbol in symbols:
                     found.update(rest + stack[1:] for rest in waiting.get(symbol, ()))
-        return frozenset(one for one in found if sum(self._least.get(s, float("inf")) for s in one) <= left)
+        return frozenset(one for one in found if self._fewest(one) <= left)
 
     def _first(self, symbol: str, above: frozenset[str]) -> dict[str, set[_Stack]]:
         """By the last symbol that comes first: what is still to come of `symbol` behind it."""

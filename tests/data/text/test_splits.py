@@ -25,7 +25,7 @@ NEAR = {
     "a name at the start": ("Tom forgot his umbrella yesterday.", "Mary forgot his umbrella yesterday."),
     "a rare word": ("We saw the aardvark in the garden yesterday.", "We saw the pangolin in the garden yesterday."),
     "one word more": ("He really bought another expensive car.", "He bought another expensive car."),
-    "a name, a number, and a word": ("In 1990 my uncle in Rome sold two horses.", "In 1991 my uncle in Oslo sold two pigs."),
+    "a name, a number, and a word": ("In 1990 my uncles in Rome sold horses.", "In 1991 my uncles in Oslo sold pigs."),
 }  # fmt: skip
 APART = {
     "two words": ("We saw the aardvark in the garden yesterday.", "We saw the pangolin in the kitchen yesterday."),

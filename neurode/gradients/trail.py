@@ -1,23 +1,36 @@
-"""The frame of every gradient that makes the accepted steps again: a forward pass without a graph, and the way back.
+"""The frame of every gradient that is more than autograd: a forward pass without a graph, and the way back.
 
-What is kept between the two is a Trail's affair; that the gradient is that of the discrete solution with the accepted
-steps held fixed holds for each.
+What is kept between the two, and how the way back goes, is a Trail's affair. An exact trail makes the accepted steps
+again: its gradient is that of the discrete solution with those steps held fixed.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
 
+from neurode.core.equation import Equation
 from neurode.core.tape import Tape, captured_leaves
 from neurode.gradients.gradient import Differentiated, kept_steps
 from neurode.gradients.sweep import Sweep
+from neurode.integration.backward_stats import BackwardMeter, BackwardStats
 from neurode.integration.loop import integrate
 from neurode.integration.problem import AcceptedStep, Attempt, Problem, Trajectory
 from neurode.methods.stepper import StepResult
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """What the way back starts from. bars: gradients of the solve's values and, saved densely, of the kept steps'
+    starts and stages; None for zero. trajectory: of the forward pass."""
+
+    problem: Problem
+    trajectory: Trajectory
+    tape: Tape
+    bars: tuple[torch.Tensor | None, ...]
 
 
 class AbstractTrail(ABC):
@@ -33,6 +46,11 @@ class AbstractTrail(ABC):
         """Does it want to be told of the steps also where nothing wants a gradient?"""
         return False
 
+    @property
+    def evaluations(self) -> int:
+        """Calls of f so far that are on no tape: those by which states are made again."""
+        return 0
+
     @abstractmethod
     def begin(self, problem: Problem) -> None:
         """Before the first step: the problem as the loop gets it, without graphs."""
@@ -42,15 +60,42 @@ class AbstractTrail(ABC):
         """Take note of an accepted step of the forward pass."""
 
     @abstractmethod
+    def kept(self) -> Iterable[torch.Tensor]:
+        """The tensors held between the forward pass and the way back."""
+
+    @abstractmethod
+    def pull_back(self, way: WayBack) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Gradients of y0 and of ts from those of the values; those of parameters and args are summed on the tape.
+
+        May run more than once.
+        """
+
+
+class AbstractExactTrail(AbstractTrail):
+    """A trail whose steps are made again: the gradient of the discrete solution."""
+
+    def pull_back(self, way: WayBack) -> tuple[torch.Tensor, torch.Tensor | None]:
+        sweep = Sweep(way.problem, way.tape, way.bars)
+        self.walk_back(sweep)
+        return sweep.finish(way.trajectory)
+
+    @abstractmethod
     def walk_back(self, sweep: Sweep) -> None:
-        """Make the steps again, the last one first, and hand each to the sweep; may run more than once."""
+        """Make the steps again, the last one first, and hand each to the sweep."""
 
 
-def solve_with_trail(problem: Problem, trail: AbstractTrail) -> Differentiated:
-    """Solve, and differentiate by walking the trail back; where nothing wants a gradient no trail is left."""
+def solve_with_trail(
+    problem: Problem, trail: AbstractTrail, only: tuple[torch.Tensor, ...] | None = None
+) -> Differentiated:
+    """Solve, and differentiate by walking the trail back; where nothing wants a gradient no trail is left.
+
+    only: the parameters to differentiate; None for all that f depends on.
+    """
     if not torch.is_grad_enabled():
         return _plain(problem, trail, None)
     first, parameters = _probe(problem)
+    if only is not None:
+        parameters = [tensor for tensor in only if tensor.requires_grad]
     args = problem.equation.args_tensors
     ts = problem.times.tensor
     inputs = [problem.y0, *([ts] if ts is not None else []), *parameters, *args]
@@ -59,7 +104,7 @@ def solve_with_trail(problem: Problem, trail: AbstractTrail) -> Differentiated:
     job = _Job(problem, trail, first, parameters)
     values, starts, stages = _Walk.apply(job, problem.y0, ts, len(parameters), *parameters, *args)
     assert job.trajectory is not None
-    return Differentiated(job.trajectory, values, starts, stages)
+    return Differentiated(job.trajectory, values, starts, stages, job.stats)
 
 
 def _plain(problem: Problem, trail: AbstractTrail, first: torch.Tensor | None) -> Differentiated:
@@ -74,6 +119,7 @@ def _plain(problem: Problem, trail: AbstractTrail, first: torch.Tensor | None) -
 def _probe(problem: Problem) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """f(t0, y0), which the solve needs anyway, called with a graph: it shows which leaves f depends on."""
     equation = problem.equation
+    assert isinstance(equation, Equation)
     args = equation.args_tensors
     detached = equation.with_args_tensors([tensor.detach() for tensor in args])
     t0 = equation.times([problem.times.first])[0]
@@ -92,6 +138,7 @@ class _Job:
     first: torch.Tensor
     parameters: list[torch.Tensor]
     trajectory: Trajectory | None = None
+    stats: BackwardStats = field(default_factory=BackwardStats)
 
 
 class _Walk(torch.autograd.Function):
@@ -103,6 +150,7 @@ class _Walk(torch.autograd.Function):
         job.trail.begin(problem)
         job.trajectory = integrate(problem, traced=False, first=job.first, journal=job.trail.note)
         starts, stages = kept_steps(job.trajectory, problem)
+        job.stats.kept_bytes = _bytes(job.trail.kept(), apart=[y0])
         ctx.job, ctx.needs, ctx.precision = job, ctx.needs_input_grad, _precision(y0.device.type)
         # Saved so that autograd notices when one of them is changed in place before the backward pass.
         ctx.save_for_backward(y0, *leaves)
@@ -125,11 +173,18 @@ class _Walk(torch.autograd.Function):
             wants_args=[bool(flag) for flag in needs[4 + count :]],
             time=job.problem.times.tensor is not None and needs[2],
         )
-        with ctx.precision():
-            sweep = Sweep(job.problem, tape, bars)
-            job.trail.walk_back(sweep)
-            y_bar, ts_bar = sweep.finish(job.trajectory)
+        again = job.trail.evaluations
+        with ctx.precision(), BackwardMeter(job.stats, job.problem.y0.device):
+            y_bar, ts_bar = job.trail.pull_back(WayBack(job.problem, job.trajectory, tape, bars))
+        job.stats.num_evaluations = tape.equation.count.calls + job.trail.evaluations - again
         return (None, y_bar, ts_bar, None, *tape.sums)
+
+
+def _bytes(tensors: Iterable[torch.Tensor], *, apart: list[torch.Tensor]) -> int:
+    """Bytes of the storages behind these tensors, each counted once, without those of `apart`."""
+    known = {tensor.untyped_storage().data_ptr() for tensor in apart}
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
+    return sum(size for place, size in storages.items() if place not in known)
 
 
 def _precision(device: str) -> Callable[[], AbstractContextManager]:

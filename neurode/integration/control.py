@@ -1,0 +1,50 @@
+"""Which controller a solve gets: method, controller, step size and tolerances held against each other."""
+
+import torch
+
+from neurode.core.nest import describe
+from neurode.integration.controller import LAWS, AdaptiveSteps, ConstantSteps
+from neurode.methods.catalogue import adaptive_methods
+from neurode.methods.stepper import AbstractStepper
+
+Tolerance = float | torch.Tensor | None
+
+
+def choose_controller(
+    stepper: AbstractStepper,
+    controller: str | AdaptiveSteps | ConstantSteps | None,
+    step_size: float | None,
+    rtol: Tolerance,
+    atol: Tolerance,
+) -> AdaptiveSteps | ConstantSteps:
+    """The controller that a solve's arguments ask for; ValueError or TypeError where they contradict each other."""
+    if isinstance(controller, str):
+        if controller not in LAWS:
+            raise ValueError(
+                f"unknown controller {controller!r}. There are: {', '.join(LAWS)}; or pass AdaptiveSteps(...)."
+            )
+        controller = LAWS[controller]
+    if controller is not None and not isinstance(controller, (AdaptiveSteps, ConstantSteps)):
+        raise TypeError(f"controller must be a name, AdaptiveSteps or ConstantSteps, but is {describe(controller)}.")
+    tolerances = rtol is not None or atol is not None
+    if step_size is not None and (isinstance(controller, AdaptiveSteps) or tolerances):
+        raise ValueError(
+            f"step_size={step_size} sets constant steps, but "
+            + ("rtol or atol ask" if tolerances else "the controller asks")
+            + " for steps by the error. Pass one of the two; AdaptiveSteps(first_step=...) sets only the first step."
+        )
+    if step_size is not None and isinstance(controller, ConstantSteps):
+        raise ValueError("step_size is given twice, by step_size= and by the controller. Pass one of the two.")
+    if step_size is not None:
+        return ConstantSteps(float(step_size))
+    if not stepper.has_error and (tolerances or isinstance(controller, AdaptiveSteps)):
+        what = f"rtol={rtol}, atol={atol} cannot be met" if tolerances else "the controller has nothing to go by"
+        raise ValueError(
+            f"method {stepper.name!r} has no error estimate, so {what}. Pass step_size=..., steps at ts, "
+            f"or use one of: {', '.join(adaptive_methods())}."
+        )
+    if isinstance(controller, ConstantSteps) and tolerances:
+        raise ValueError("constant steps watch no error, so rtol and atol have no effect. Leave them out.")
+    if controller is not None:
+        return controller
+    return AdaptiveSteps() if stepper.has_error else ConstantSteps()

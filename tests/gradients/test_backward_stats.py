@@ -1,0 +1,69 @@
+"""What a Solution tells of its way back: how often f was called, for how long, and what was held until then."""
+
+import pytest
+import torch
+
+from neurode import Checkpointed, Reversible, solve
+from neurode.gradients.catalogue import GRADIENTS
+from tests.problems import SmoothField
+
+Y0 = torch.tensor([[0.5, -1.0], [1.5, 0.3]], dtype=torch.float64)
+RECORDED = [name for name in GRADIENTS if name != "direct"]
+
+
+def solved(gradient="checkpointed", num_steps=20, method="rk4", **options):
+    field = SmoothField()
+    y0 = Y0.clone().requires_grad_()
+    return solve(field, y0, [0.0, 1.0], method=method, step_size=1 / num_steps, gradient=gradient, **options)
+
+
+@pytest.mark.parametrize("gradient", RECORDED)
+@pytest.mark.parametrize("batching", ["joint", "per_sample"])
+def test_it_is_zero_before_the_backward_pass_and_filled_in_by_it(gradient, batching):
+    solution = solved(gradient, batching=batching)
+    assert (solution.backward.runs, solution.backward.num_evaluations, solution.backward.seconds) == (0, 0, 0.0)
+    solution.ys.sum().backward()
+    assert solution.backward.runs == 1
+    assert solution.backward.num_evaluations >= 20 * 4
+    assert 0 < solution.backward.seconds < 60
+    assert solution.backward.peak_bytes is None or solution.backward.peak_bytes >= 0
+
+
+def test_checkpointed_calls_f_once_more_for_each_slope():
+    solution = solved("checkpointed", num_steps=20)
+    solution.ys.sum().backward()
+    assert solution.backward.num_evaluations == 20 * 4 == int(solution.stats.num_evaluations)
+
+
+def test_states_made_again_count_as_evaluations():
+    every, some = solved("checkpointed"), solved(Checkpointed(2))
+    for solution in (every, some):
+        solution.ys.sum().backward()
+    assert some.backward.num_evaluations > 2 * every.backward.num_evaluations
+
+
+def test_a_second_backward_pass_is_counted_for_itself():
+    solution = solved(Checkpointed(3))
+    loss = solution.ys.sum()
+    loss.backward(retain_graph=True)
+    first = solution.backward.num_evaluations
+    loss.backward()
+    assert solution.backward.runs == 2
+    assert solution.backward.num_evaluations <= 3 * first
+
+
+def test_kept_bytes_grow_with_the_states_that_are_kept():
+    state = Y0.numel() * 8
+    kept = {steps: solved("checkpointed", steps).backward.kept_bytes for steps in (20, 40)}
+    # The first state is y0 itself, which is the user's.
+    assert kept == {20: 19 * state, 40: 39 * state}
+    # Four more states, and f(t0, y0), from which the first step is made again.
+    assert {solved(Checkpointed(5), steps).backward.kept_bytes for steps in (40, 80)} == {5 * state}
+    bounded = {solved(Reversible(anchors=2), steps).backward.kept_bytes for steps in (20, 200)}
+    assert bounded == {2 * (1 + 2) * state}
+
+
+def test_there_is_none_where_autograd_goes_alone_or_nothing_wants_a_gradient():
+    assert solved("direct").backward is None
+    with torch.no_grad():
+        assert solved("checkpointed").backward is None
