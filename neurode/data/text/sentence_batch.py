@@ -58,7 +58,7 @@ class SentenceBatch:
         """The ids of each sentence, without padding."""
         return [row[:n] for row, n in zip(self.tokens.tolist(), self.lengths.tolist(), strict=True)]
 
-    def to(self, device) -> "SentenceBatch":
+    def to(self, device, dtype: torch.dtype | None = None) -> "SentenceBatch":
         """A copy on `device`."""
         return SentenceBatch(self.tokens.to(device), self.lengths.to(device), self.numbers.to(device))
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from neurode.data.text.tokens import END, NUM_SPECIAL, PAD, START, UNKNOWN
+from neurode.data.text.tokens import NUM_SPECIAL, UNKNOWN
 from neurode.data.text.words import is_word
 from neurode.models.text.inflections import inflections
 
@@ -56,24 +56,25 @@ class Corruptor:
     `real`, or are their own source, are drawn again and, after 8 draws, left out; so is a sentence that a kind cannot
     be applied to (an inflection without known forms, a swap in a sentence of one word).
 
-    words: the word of each id, for the four special ids anything. language_model: for `replaced`. real: sentences known to be
-    right. Raises ValueError for an unknown kind.
+    words: the word of each id, for the four special ids anything. language_model: for `replaced`. real: sentences known
+    to be right. Raises ValueError for an unknown kind.
     """
 
     def __init__(self, words: Sequence[str], language_model: NextWords, *, real: Sequence[Sequence[int]] = ()):
         self.language_model = language_model
         self.real = {tuple(sentence) for sentence in real}
         self.forms = inflections([*[""] * NUM_SPECIAL, *words[NUM_SPECIAL:]])
-        self.is_word = np.array([is_word(word) for word in words])
-        self.is_word[[PAD, START, END]] = False
-        self.is_word[UNKNOWN] = True
+        self.is_word = np.array(
+            [place == UNKNOWN or (place >= NUM_SPECIAL and is_word(w)) for place, w in enumerate(words)]
+        )
 
     def corrupt(
-        self, sentences: Sequence[Sequence[int]], *, seed: int, kinds: Sequence[str] = ("replaced",)
+        self, sentences: Sequence[Sequence[int]], *, seed: int | Sequence[int], kinds: Sequence[str]
     ) -> list[Corrupted]:
         """One corruption of each sentence, of a kind drawn from `kinds` (name a kind twice to draw it twice as often).
 
-        The result is a function of the arguments alone; sentences that could not be corrupted are missing from it.
+        The result is a function of the arguments alone (seed: a number, or several); sentences that could not be
+        corrupted are missing from it.
         """
         unknown = [kind for kind in kinds if kind not in KINDS]
         if unknown or not kinds:
@@ -96,7 +97,7 @@ class Corruptor:
         return [found[number] for number in sorted(found)]
 
     def _filled(self, drafts: dict[int, _Draft], generator: np.random.Generator) -> dict[int, _Draft]:
-        """Drafts with their holes filled from left to right by the language model, never with the word that was there."""
+        """Drafts with holes filled from left to right by the language model, never with the word that was there."""
         drafts = dict(drafts)
         while waiting := [number for number, draft in drafts.items() if draft.holes]:
             for first in range(0, len(waiting), _ROWS_AT_ONCE):
@@ -104,7 +105,6 @@ class Corruptor:
                 prefixes = [drafts[number].words[: drafts[number].holes[0]] for number in numbers]
                 chances = np.array(self.language_model.next_word_probabilities(prefixes), dtype=np.float64)
                 chances[:, ~self.is_word] = 0
-                chances[:, UNKNOWN] = 0
                 chances[np.arange(len(numbers)), [drafts[n].words[drafts[n].holes[0]] for n in numbers]] = 0
                 heights = chances.cumsum(axis=1)
                 aims = generator.random(len(numbers)) * heights[:, -1]
@@ -149,7 +149,7 @@ class Corruptor:
         return _Draft(words, _marks(words, (i, j)))
 
     def _spliced(self, sentences: Sequence[Sequence[int]], number: int, generator: np.random.Generator):
-        head, tail = sentences[number], sentences[generator.integers(len(sentences))]
+        head, tail = sentences[number], sentences[int(generator.integers(len(sentences)))]
         if min(len(head), len(tail)) < 2:
             return None
         cut = int(generator.integers(1, len(head)))

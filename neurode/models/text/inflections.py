@@ -72,12 +72,11 @@ _IRREGULAR = (
     "knife knives",
 )
 # Spelling alone would take "thing" for a form of "the", and "ours" for one of "our".
-_UNCHANGING = frozenset(
-    "the you your our her his its she they them their there here who what when where why how not and but for with from "
-    "all any some one two out off too very just only even ever never also then than into over about always his new few "
-    "how now mrs ten six bus yes gas less else"
-    .split()
-)
+_UNCHANGING = """
+about all also always and any bus but else even ever few for from gas her here his how into its just less
+mrs never new not now off one only our out over she six some ten than the their them then there they too two
+very what when where who why with yes you your
+"""
 _VOWELS = frozenset("aeiou")
 _SHORTEST_STEM = 3
 
@@ -96,8 +95,9 @@ def inflections(words: Sequence[str]) -> list[tuple[int, ...]]:
         for place in members:
             families.setdefault(words[place], set()).update(members)
     listed = {word for group in _IRREGULAR for word in group.split()}
+    unchanging = set(_UNCHANGING.split())
     for stem, place in places.items():
-        if len(stem) < _SHORTEST_STEM or not stem.isalpha() or stem in listed or stem in _UNCHANGING:
+        if len(stem) < _SHORTEST_STEM or not stem.isalpha() or stem in listed or stem in unchanging:
             continue
         members = {places[form] for form in _regular_forms(stem) if form in places and form not in listed}
         if members:

@@ -55,8 +55,8 @@ class LanguageModelConfig:
 class RecurrentLanguageModel(nn.Module):
     """Predicts each word, and the end, from all words before it, with one GRU or LSTM layer.
 
-    Good for judging and sampling short sentences; with some ten thousand sentences it trains in minutes on one core. Not
-    good for long texts: it walks each sentence from its start.
+    Good for judging and sampling short sentences; with some ten thousand sentences it trains in minutes on one core.
+    Not good for long texts: it walks each sentence from its start.
 
     `loss` is the sum over tokens (words and END) of their surprisal in nats; training takes any `SentenceBatch`.
     """
@@ -86,7 +86,7 @@ class RecurrentLanguageModel(nn.Module):
     def loss(self, batch: SentenceBatch, context: StepContext) -> LossParts:
         """Summed surprisal of the batch, weighted by its number of tokens."""
         targets, inside = targets_of(batch)
-        logits = self._logits(self._walked(batch, context)[inside])
+        logits = self._logits(self.states(batch, context)[inside])
         total = nn.functional.cross_entropy(logits, targets[inside], reduction="sum")
         return LossParts(total, float(inside.sum()), {"surprisal": total.detach()})
 
@@ -98,8 +98,10 @@ class RecurrentLanguageModel(nn.Module):
         for first in range(0, len(targets), _ROWS_AT_ONCE):
             rows = slice(first, first + _ROWS_AT_ONCE)
             part = SentenceBatch(batch.tokens[rows], batch.lengths[rows], batch.numbers[rows])
-            logits = self._logits(self._walked(part, None)[inside[rows]])
-            scores[rows][inside[rows]] = -nn.functional.cross_entropy(logits, targets[rows][inside[rows]], reduction="none")
+            logits = self._logits(self.states(part, None)[inside[rows]])
+            scores[rows][inside[rows]] = -nn.functional.cross_entropy(
+                logits, targets[rows][inside[rows]], reduction="none"
+            )
         return scores
 
     def log_probabilities_of(self, sentences: Sequence[Sequence[int]]) -> list[np.ndarray]:
@@ -120,13 +122,11 @@ class RecurrentLanguageModel(nn.Module):
     def next_word_probabilities(self, prefixes: Sequence[Sequence[int]]) -> np.ndarray:
         """Probability of every id to come next after the first words of each sentence, (B, V)."""
         batch = SentenceBatch.of(prefixes).to(self.word_bias.device)
-        states = self._walked(batch, None)[torch.arange(len(prefixes)), batch.lengths]
+        states = self.states(batch, None)[torch.arange(len(prefixes)), batch.lengths]
         return self._logits(states).softmax(dim=-1).double().cpu().numpy()
 
     @torch.no_grad()
-    def sample(
-        self, count: int, *, seed: int = 0, max_words: int = 40, temperature: float = 1.0
-    ) -> list[list[int]]:
+    def sample(self, count: int, *, seed: int = 0, max_words: int = 40, temperature: float = 1.0) -> list[list[int]]:
         """Draw `count` sentences of word ids, each a function of (seed, its number) alone; longer ones are cut."""
         if not temperature > 0:
             raise ValueError(f"temperature={temperature} must be above 0; towards 0 the likeliest words are left.")
@@ -147,15 +147,18 @@ class RecurrentLanguageModel(nn.Module):
         lengths = (drawn == END).long().cumsum(dim=1).eq(0).sum(dim=1).tolist()
         return [row[:length] for row, length in zip(drawn.tolist(), lengths, strict=True)]
 
-    def _walked(self, batch: SentenceBatch, context: StepContext | None) -> torch.Tensor:
-        """The state before each word and before the end, (B, L + 1, H), with dropout where a context is given."""
+    def states(self, batch: SentenceBatch, context: StepContext | None = None, *, stream: int = 0) -> torch.Tensor:
+        """The state before each word and before the end, (B, L + 1, H), with dropout where a context is given.
+
+        stream: two models in one training step take different ones, so that they drop different numbers.
+        """
         starts = batch.tokens.new_full((len(batch.tokens), 1), START)
         vectors = self.embedding(torch.cat([starts, batch.tokens], dim=1))
         if context is not None and self.settings.dropout:
-            vectors = vectors * self._mask(batch, vectors, context, _INPUT_STREAM)
+            vectors = vectors * self._mask(batch, vectors, context, _INPUT_STREAM + 2 * stream)
         states = self.walk(vectors.transpose(0, 1))[0].transpose(0, 1)
         if context is not None and self.settings.dropout:
-            states = states * self._mask(batch, states, context, _OUTPUT_STREAM)
+            states = states * self._mask(batch, states, context, _OUTPUT_STREAM + 2 * stream)
         return states
 
     def _mask(self, batch: SentenceBatch, like: torch.Tensor, context: StepContext, stream: int) -> torch.Tensor:
@@ -163,6 +166,15 @@ class RecurrentLanguageModel(nn.Module):
         shape = (1, like.shape[-1])
         uniforms = keyed_uniforms(batch.numbers, shape, seed=context.seed, epoch=context.epoch, stream=stream)
         return (uniforms >= self.settings.dropout).to(like.dtype) / (1 - self.settings.dropout)
+
+    def logits_of(self, states: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """Scores of one id each, (...), from states (..., H) and ids (...): logits, without the others they compete
+        with.
+
+        Much cheaper than probabilities, and as good a start for a network that is trained on them.
+        """
+        vectors = nn.functional.embedding(words, self.embedding.weight)
+        return (self.to_word_vector(states) * vectors).sum(dim=-1) + self.word_bias[words]
 
     def _logits(self, states: torch.Tensor) -> torch.Tensor:
         """Scores of all ids, (N, V); PAD and START can never come."""

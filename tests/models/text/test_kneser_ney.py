@@ -144,7 +144,9 @@ def test_longer_contexts_predict_a_grammar_better():
     train, held = (
         [[numbers[word] for word in one.split()] for one in grammar.sample(2000, seed, max_words=12)] for seed in (1, 2)
     )
-    found = [perplexity(KneserNey(len(numbers) + 4, order).fit(train).log_probabilities_of(held)) for order in (1, 2, 3)]
+    found = [
+        perplexity(KneserNey(len(numbers) + 4, order).fit(train).log_probabilities_of(held)) for order in (1, 2, 3)
+    ]
     assert found[0] > 1.5 * found[1] > 1.5 * found[2]
 
 
@@ -176,7 +178,9 @@ def test_a_saved_model_holds_plain_arrays_only(tmp_path):
 
 def test_fitting_again_forgets_what_was_fitted():
     model = KneserNey(SIZE).fit(made(20)).fit(made(20, seed=1))
-    assert np.array_equal(model.log_probabilities([4, 5]), KneserNey(SIZE).fit(made(20, seed=1)).log_probabilities([4, 5]))
+    assert np.array_equal(
+        model.log_probabilities([4, 5]), KneserNey(SIZE).fit(made(20, seed=1)).log_probabilities([4, 5])
+    )
 
 
 @pytest.mark.parametrize("word", [PAD, START, END, SIZE, -1])

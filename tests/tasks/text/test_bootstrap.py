@@ -23,9 +23,7 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_theory():
     difference = generator.normal(loc=0.3, size=400)
     found = paired_bootstrap(difference, np.zeros(400), resamples=4000)
     half = 1.96 * difference.std() / 20
-    assert (found.low, found.high) == pytest.approx(
-        (difference.mean() - half, difference.mean() + half), abs=0.015
-    )
+    assert (found.low, found.high) == pytest.approx((difference.mean() - half, difference.mean() + half), abs=0.015)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():

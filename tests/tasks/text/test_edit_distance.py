@@ -89,7 +89,7 @@ def test_sides_of_different_size_are_an_error():
 
 
 def test_arc_length_is_walked_step_by_step():
-    path = ["a b".split(), "a c".split(), "a c".split(), "d e".split()]
+    path = [list("ab"), list("ac"), list("ac"), list("de")]
     assert arc_lengths(path).tolist() == [0, 0.5, 0.5, 1.5]
     assert arc_lengths(path, normalised=False).tolist() == [0, 1, 1, 3]
     assert arc_lengths(path[:1]).tolist() == [0]

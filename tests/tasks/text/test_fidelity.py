@@ -14,7 +14,13 @@ def words(*texts):
 
 def test_exact_match_minds_every_word_and_the_order():
     decoded = words("a b c", "a c b", "a b", "", "a b c d")
-    assert exact_match(decoded, words("a b c", "a b c", "a b c", "", "a b c")).tolist() == [True, False, False, True, False]
+    assert exact_match(decoded, words("a b c", "a b c", "a b c", "", "a b c")).tolist() == [
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_token_f1_counts_repeated_words_as_often_as_both_hold_them():

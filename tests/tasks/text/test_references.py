@@ -9,7 +9,7 @@ SENTENCE = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=9)
 
 
 def test_a_splice_exchanges_words_from_behind():
-    path = splice_path("a b c d".split(), "w x y z".split(), 5)
+    path = splice_path(list("abcd"), list("wxyz"), 5)
     assert [" ".join(words) for words in path] == ["a b c d", "a b c z", "a b y z", "a x y z", "w x y z"]
 
 

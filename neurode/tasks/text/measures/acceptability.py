@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Numbers = Sequence[float] | np.ndarray
+
 # Fewer real sentences of one length than this do not make a quantile; neighbouring lengths are then added.
 _LEAST_SENTENCES = 200
 
@@ -24,7 +26,12 @@ class LengthThresholds:
 
     @classmethod
     def fit(
-        cls, scores: Sequence[float], lengths: Sequence[int], *, accept: float = 0.95, least_count: int = _LEAST_SENTENCES
+        cls,
+        scores: Numbers,
+        lengths: Numbers,
+        *,
+        accept: float = 0.95,
+        least_count: int = _LEAST_SENTENCES,
     ) -> "LengthThresholds":
         """From real held-out sentences' scores (N,), higher is better, and their numbers of words (N,).
 
@@ -47,7 +54,7 @@ class LengthThresholds:
             least.append(np.quantile(score[gap <= reach], 1 - accept))
         return cls(known, np.array(least), accept)
 
-    def accepts(self, scores: Sequence[float], lengths: Sequence[int]) -> np.ndarray:
+    def accepts(self, scores: Numbers, lengths: Numbers) -> np.ndarray:
         """Whether each score reaches the threshold of its length, bool, of the scores' shape."""
         length = np.asarray(lengths)
         nearest = np.abs(length[..., None] - self.lengths).argmin(axis=-1)

@@ -1,6 +1,7 @@
 """M6, adversarial error: how far a simple classifier can tell interior sentences from real ones."""
 
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ def _held_out(
 
 def _features(sentence: tuple[Hashable, ...]) -> list[Hashable]:
     padded = (None, *sentence, None)
-    return sorted({("word", word) for word in sentence} | {("pair", *pair) for pair in zip(padded, padded[1:])}, key=str)
+    return sorted({("word", word) for word in sentence} | {("pair", *pair) for pair in pairwise(padded)}, key=str)
 
 
 def _fitted(bags: list[list[int]], label: np.ndarray, size: int, penalty: float) -> np.ndarray:

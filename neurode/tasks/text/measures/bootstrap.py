@@ -35,13 +35,14 @@ def paired_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Difference:
-    """Bootstrap of statistic(first) - statistic(second) over pairs of sentences, and over seeds where there are several.
+    """Bootstrap of statistic(first) - statistic(second) over pairs of sentences, and over seeds where there are
+    several.
 
-    first, second: one figure a pair, (P,), or a seed and pair, (S, P); the same pairs and seeds in the same places. Each
-    resample draws P pairs and S seeds with replacement, the same for both models (Efron and Tibshirani 1993, chapter
-    8; paired as in Koehn, EMNLP 2004). statistic(values, axis=-1) -> one number a row: np.mean, np.median. With three
-    seeds the interval is rough: it cannot know seeds it never saw. NaN is passed on. Raises ValueError for unequal
-    shapes or no pair.
+    first, second: one figure a pair, (P,), or a seed and pair, (S, P); the same pairs and seeds in the same places.
+    Each resample draws P pairs and S seeds with replacement, the same for both models (Efron and Tibshirani 1993,
+    chapter 8; paired as in Koehn, EMNLP 2004). statistic(values, axis=-1) -> one number a row: np.mean, np.median. With
+    three seeds the interval is rough: it cannot know seeds it never saw. NaN is passed on. Raises ValueError for
+    unequal shapes or no pair.
     """
     a, b = (np.atleast_2d(np.asarray(values, dtype=np.float64)) for values in (first, second))
     if a.shape != b.shape or a.ndim != 2 or not a.size:

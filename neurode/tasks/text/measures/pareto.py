@@ -21,4 +21,4 @@ def pareto_front(points: np.ndarray, *, higher_is_better: Sequence[bool] | None 
     whole = ~np.isnan(values).any(axis=1)
     at_least = (values[:, None] >= values[None]).all(axis=2)
     beaten = (at_least & (values[:, None] > values[None]).any(axis=2)).any(axis=0)
-    return whole & ~beaten
+    return np.logical_and(whole, ~beaten)

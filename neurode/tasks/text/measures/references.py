@@ -17,9 +17,9 @@ def shuffled(sentences: Sequence[Words], *, seed: int = 0) -> list[list]:
 def splice_path(first: Words, second: Words, points: int = 11) -> list[list]:
     """A path by scissors: the first words of one sentence and the last of the other, (points) sentences.
 
-    At share t = i / (points - 1) it keeps the first round((1 - t) n) of the n words of `first` and the last round(t m) of
-    the m of `second`; its ends are the two sentences. Smooth, faithful at both ends, and ungrammatical where it likes: a
-    model must beat it on M2 to M6.
+    At share t = i / (points - 1) it keeps the first round((1 - t) n) of the n words of `first` and the last round(t m)
+    of the m of `second`; its ends are the two sentences. Smooth, faithful at both ends, and ungrammatical where it
+    likes: a model must beat it on M2 to M6.
     """
     if points < 2:
         raise ValueError(f"points={points} must be at least 2, the two ends.")

@@ -36,8 +36,8 @@ def jump_against_ends(paths: Sequence[Sequence[Words]]) -> np.ndarray:
 def directness(paths: Sequence[Sequence[Words]]) -> np.ndarray:
     """Distance of the two ends over the length of the path, (P,), from 0 to 1: 1 for a path without a detour.
 
-    "Interpolation smoothness" of Zhang, Carvalho and Freitas (2024) with normalised word edit distance in place of their
-    word mover's distance. A path of equal ends that never moves has 1. Good beside other measures alone: gradual
+    "Interpolation smoothness" of Zhang, Carvalho and Freitas (2024) with normalised word edit distance in place of
+    their word mover's distance. A path of equal ends that never moves has 1. Good beside other measures alone: gradual
     nonsense scores high.
     """
     found = []
@@ -74,8 +74,8 @@ def length_departure(paths: Sequence[Sequence[Words]], *, times: Sequence[float]
     return np.array(found, dtype=np.float64)
 
 
-def spearman(x: Sequence[float], y: Sequence[float]) -> float:
-    """Rank correlation of two lists, ties sharing their mean rank; 0 where one of them is constant (undefined there)."""
+def spearman(x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray) -> float:
+    """Rank correlation of two lists, ties sharing their mean rank; 0 where one is constant (undefined there)."""
     a, b = ranks(x), ranks(y)
     if len(a) != len(b):
         raise ValueError(f"two lists of one length are needed, got {len(a)} and {len(b)} values.")
@@ -84,7 +84,7 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> float:
     return float(np.clip((a * b).sum() / scale, -1, 1)) if scale > 0 else 0.0
 
 
-def ranks(values: Sequence[float]) -> np.ndarray:
+def ranks(values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Rank of each value from 1 on, ties sharing their mean rank, (N,)."""
     _, inverse, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
