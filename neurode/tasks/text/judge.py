@@ -36,7 +36,7 @@ class JudgeSettings:
     min_count: words that come less often are unknown. order: of the n-gram model. embedding_dim, hidden_dim, dropout:
     of the networks. language_epochs, judge_epochs: passes over the text for the two language models and for the trained
     judge. kinds: corruptions it is trained against, one named twice coming twice as often. accept: share of real
-    held-out sentences that the thresholds accept.
+    held-out sentences that the thresholds accept. shared_letters: as in `split_corpus`; None for made corpora.
     """
 
     min_count: int = 2
@@ -57,6 +57,7 @@ class JudgeSettings:
         "shuffled",
     )
     accept: float = 0.95
+    shared_letters: int | None = 16
     seed: int = 0
 
     def __post_init__(self):
@@ -125,7 +126,14 @@ class TextJudge:
         DataError where there are too few sentences.
         """
         settings = settings or JudgeSettings()
-        parts = split_corpus(sentences, validation=_HELD_OUT, judge=0, pairs=0, seed=settings.seed + _SPLIT_SEED)
+        parts = split_corpus(
+            sentences,
+            validation=_HELD_OUT,
+            judge=0,
+            pairs=0,
+            shared_letters=settings.shared_letters,
+            seed=settings.seed + _SPLIT_SEED,
+        )
         learn, held = ([sentences[i] for i in rows] for rows in (parts.train, parts.validation))
         vocabulary = WordVocabulary.fit(learn, min_count=settings.min_count)
         train, validation = ([vocabulary.encode(one) for one in part] for part in (learn, held))
