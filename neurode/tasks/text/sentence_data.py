@@ -18,21 +18,23 @@ class SentenceData:
     """Training and validation sentences, the protocol of `training.TrainingData`.
 
     train, validation: lists of ids. train_numbers, validation_numbers: the place of each in its corpus, which keys its
-    noise. Which sentences form a batch depends on (seed, epoch) alone; each process takes its share.
+    noise; default their places in these lists. Which sentences form a batch depends on (seed, epoch) alone; each
+    process takes its share.
     """
 
     def __init__(
         self,
-        train: Sequence[list[int]],
-        validation: Sequence[list[int]],
+        train: Sequence[Sequence[int]],
+        validation: Sequence[Sequence[int]],
         *,
-        train_numbers: np.ndarray,
-        validation_numbers: np.ndarray,
         batch_size: int,
         seed: int,
+        train_numbers: np.ndarray | None = None,
+        validation_numbers: np.ndarray | None = None,
     ):
         self.train, self.validation = list(train), list(validation)
-        self.train_numbers, self.validation_numbers = train_numbers, validation_numbers
+        self.train_numbers = np.arange(len(train)) if train_numbers is None else train_numbers
+        self.validation_numbers = np.arange(len(validation)) if validation_numbers is None else validation_numbers
         self.batch_size, self.seed = batch_size, seed
 
     @property
