@@ -4,6 +4,7 @@ config.json         model_type, format_version, library version, the model's and
 model.safetensors   weights and buffers
 preprocessing.json  what stands between the user's data and the network, and which data trained the model
 training.json       learning curves and cost
+judge/              of sentence models: the judges, a folder of their own
 README.md           the card: what it is, what it was trained on (with a hash), how good it is
 """
 
@@ -11,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,15 @@ KINDS = ("series", "text")
 FORMAT_VERSION = 1
 _JSON = ("config", "preprocessing", "training")
 _FILES = ("config.json", "model.safetensors", "preprocessing.json", "training.json", "README.md")
+JUDGE = "judge"
 
 
 @dataclass(frozen=True)
 class ModelFolder:
     """What the folder holds, read or to be written. `weights` are CPU tensors, the rest plain types.
 
-    kind: the task the model is for, "series" or "text".
+    kind: the task the model is for, "series" or "text". write_judge: writes the judges into a folder, None without;
+    judge: the folder they were read from, None where there is none.
     """
 
     kind: str
@@ -39,6 +42,8 @@ class ModelFolder:
     training: Mapping[str, Any]
     weights: Mapping[str, torch.Tensor]
     card: str
+    write_judge: Callable[[Path], object] | None = None
+    judge: Path | None = None
 
     def write(self, folder: str | Path) -> Path:
         """Write atomically: into a folder beside it, renamed when whole. Replaces an older model folder there.
@@ -64,6 +69,8 @@ class ModelFolder:
                 save({name: tensor.contiguous() for name, tensor in self.weights.items()})
             )
             (work / "README.md").write_text(self.card, encoding="utf-8")
+            if self.write_judge is not None:
+                self.write_judge(work / JUDGE)
             _put_in_place(work, folder)
         except OSError as error:
             raise DataError(
@@ -95,6 +102,7 @@ class ModelFolder:
             training=_read_json(folder / "training.json"),
             weights=_read_weights(folder / "model.safetensors"),
             card=_read_text(folder / "README.md"),
+            judge=folder / JUDGE if (folder / JUDGE).is_dir() else None,
         )
 
 
@@ -132,7 +140,7 @@ def _check_free(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise DataError("this is a file, and a model is a folder. Choose another name", file=folder)
-    foreign = sorted({item.name for item in folder.iterdir()} - set(_FILES))
+    foreign = sorted({item.name for item in folder.iterdir()} - {*_FILES, JUDGE})
     if foreign:
         raise DataError(
             f"this folder is in use: it holds {', '.join(foreign[:3])}, which is no part of a model. "

@@ -52,7 +52,11 @@ class TextConfig(AbstractSettings):
         0.05, gt=0, lt=0.5, description="Share of the sentences that stop the training", json_schema_extra=DATA
     )
     judge: float = Field(
-        0.25, gt=0, lt=0.6, description="Share of the sentences that train the judges", json_schema_extra=DATA
+        0.25,
+        ge=0,
+        lt=0.6,
+        description="Share of the sentences that train the judges, which no model sees; 0 for no judges",
+        json_schema_extra=DATA,
     )
     pairs: float = Field(
         0.05,
@@ -86,6 +90,11 @@ class TextConfig(AbstractSettings):
     flow: dict[str, Any] = Field(
         default_factory=dict,
         description="Further settings of the flow prior as name=value, in the words of FlowPrior",
+        json_schema_extra=MODEL,
+    )
+    judging: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further settings of the judges as name=value, in the words of JudgeSettings",
         json_schema_extra=MODEL,
     )
 
@@ -141,4 +150,6 @@ class TextConfig(AbstractSettings):
             )
         if self.flow and not self.flow_steps:
             raise ValueError("flow_steps=0 trains no flow prior, so settings in flow have no effect. Leave them out")
+        if self.judging and not self.judge:
+            raise ValueError("judge=0 trains no judges, so settings in judging have no effect. Leave them out")
         return self

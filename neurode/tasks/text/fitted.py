@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from neurode.models.text.sentence_autoencoder import SentenceAutoencoder
 from neurode.tasks.model_folder import ModelFolder, damaged
 from neurode.tasks.text.choices import Choices
 from neurode.tasks.text.config import TextConfig
+from neurode.tasks.text.judge import TextJudge
 from neurode.tasks.text.phrases import PhraseReader
 from neurode.tasks.text.sentence_data import Used
 from neurode.tasks.training_record import History, TrainingCost
@@ -30,7 +32,8 @@ class FittedText:
 
     scale: of the codes of the training sentences. flow: None where it was not trained. metric: of the same codes.
     split: number of sentences in each part. statistics: the corpus in sentences. source: its name. sha256: of its
-    sentences, in order. flow_history: None without a flow.
+    sentences, in order. flow_history: None without a flow. judged_by: the judges, or the folder they are in, which is
+    read when they are first asked; None where they were not trained.
     """
 
     config: TextConfig
@@ -48,6 +51,12 @@ class FittedText:
     cost: TrainingCost
     source: str
     sha256: str
+    judged_by: TextJudge | Path | None = None
+
+    @cached_property
+    def judge(self) -> TextJudge | None:
+        """The judges of sentences; DataError where their folder is damaged or gone."""
+        return TextJudge.load(self.judged_by) if isinstance(self.judged_by, Path) else self.judged_by
 
     @property
     def device(self) -> torch.device:
@@ -89,6 +98,7 @@ class FittedText:
                 "network": self.network.config(),
                 "flow": None if self.flow is None else self.flow.config(),
                 "metric": {"num_centres": self.metric.num_centres, "floor": self.metric.floor},
+                "judged": self.judged_by is not None,
                 "dtype": str(next(self.network.parameters()).dtype).removeprefix("torch."),
                 "settings": self.config.model_dump(mode="json"),
                 "choices": {"epochs": self.choices.epochs, "batch_size": self.choices.batch_size},
@@ -105,6 +115,7 @@ class FittedText:
             },
             weights={**weights, "used": torch.from_numpy(self.used.hashes)},
             card=card,
+            write_judge=None if self.judge is None else self.judge.save,
         )
 
     @staticmethod
@@ -146,7 +157,10 @@ def _build(folder: ModelFolder) -> FittedText:
         cost=cost,
         source=training["source"],
         sha256=training["sha256"],
+        judged_by=folder.judge,
     )
+    if config["judged"] != (folder.judge is not None):
+        raise ValueError("the judge is missing" if config["judged"] else "it holds a judge that is not its own")
     for name, module in fitted.modules.items():
         own = {
             key.removeprefix(f"{name}."): value for key, value in folder.weights.items() if key.startswith(f"{name}.")

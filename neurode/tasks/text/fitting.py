@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from neurode.tasks.text.choices import Choices, choose, vocabulary_size
 from neurode.tasks.text.config import TextConfig
 from neurode.tasks.text.encoding import encode_all
 from neurode.tasks.text.fitted import FittedText
+from neurode.tasks.text.judge import JudgeSettings, TextJudge
 from neurode.tasks.text.sentence_data import SentenceData, Used
 from neurode.tasks.training_record import History, TrainingCost
 from neurode.training.fit import fit as train_network
@@ -72,7 +74,7 @@ def split_sentences(corpus: Corpus, config: TextConfig) -> Splits:
             validation=config.validation,
             judge=config.judge,
             pairs=config.pairs,
-            shared_letters=16 if config.near_duplicates == "together" else None,
+            shared_letters=_shared_letters(config),
             seed=config.seed,
         )
     except DataError as error:
@@ -122,6 +124,7 @@ def fit_corpus(
     result = train_network(network, data, settings, run_folder, resume=resume, progress=progress)
     network.requires_grad_(False).eval()
     scale, metric, flow, flow_history = _codes(network, parts, config, run_folder, resume, progress, say)
+    judge = _judge(parts, config, progress, say)
     return FittedText(
         config=config,
         choices=choices,
@@ -138,6 +141,7 @@ def fit_corpus(
         cost=TrainingCost.of(network, sum(map(len, data.train)), result),
         source=corpus.name,
         sha256=hashlib.sha256("\n".join(corpus.sentences).encode("utf-8", "surrogatepass")).hexdigest(),
+        judged_by=judge,
     )
 
 
@@ -240,3 +244,21 @@ def _codes(
     result = train_network(flow, data, settings, folder, resume=again, progress=progress)
     flow.requires_grad_(False).eval()
     return scale, metric, flow, History.of(result)
+
+
+def _judge(parts: Parts, config: TextConfig, progress: Progress | bool | None, say: Say) -> TextJudge | None:
+    """The judges, trained on their part; None where it has no share."""
+    if not config.judge:
+        return None
+    say(f"Training the judges on {len(parts.places['judge']):,} other sentences.")
+    own: dict[str, Any] = {"seed": config.seed, "shared_letters": _shared_letters(config)}
+    try:
+        settings = JudgeSettings(**{**own, **config.judging})
+    except (TypeError, ValueError) as error:
+        raise DataError(f"judging: {error}") from None
+    return TextJudge.train(parts.sentences("judge"), settings, progress=progress, device=config.device)
+
+
+def _shared_letters(config: TextConfig) -> int | None:
+    """When two sentences are near-duplicates, see `near_duplicate_groups`."""
+    return 16 if config.near_duplicates == "together" else None

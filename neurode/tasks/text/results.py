@@ -90,5 +90,21 @@ class Neighbours:
         return pd.DataFrame(rows, columns=["sentence", "rank", "neighbour", "distance"])
 
 
+@dataclass(frozen=True, eq=False)
+class SentenceScores:
+    """What the trained judge says. scores: (n,), the probability that a sentence is real text and none made wrong, at
+    even odds beforehand. accepted: (n,) bool; 95 % of real sentences of each length are."""
+
+    sentences: tuple[str, ...]
+    scores: np.ndarray
+    accepted: np.ndarray
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row a sentence: sentence, score, accepted."""
+        import pandas as pd
+
+        return pd.DataFrame({"sentence": self.sentences, "score": self.scores, "accepted": self.accepted})
+
+
 def _judged(scores: np.ndarray | None, accepted: np.ndarray | Sequence[bool] | None) -> dict[str, object]:
     return {name: values for name, values in (("score", scores), ("accepted", accepted)) if values is not None}

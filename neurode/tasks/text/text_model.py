@@ -14,7 +14,7 @@ from neurode.tasks.settings import write_config
 from neurode.tasks.text.config import TextConfig
 from neurode.tasks.text.fitted import FittedText
 from neurode.tasks.text.phrases import copied_words
-from neurode.tasks.text.results import Interpolation, Neighbours, Reconstruction
+from neurode.tasks.text.results import Interpolation, Neighbours, Reconstruction, SentenceScores
 from neurode.training.progress import Progress
 from neurode.training.run_folder import RunFolder
 
@@ -30,8 +30,8 @@ class TextModel:
     stand together.
 
     TextModel(**settings) takes the fields of `TextConfig`. fit(source) trains; encode, decode, reconstruct,
-    interpolate, sample, neighbours use the model; save and load keep it. Attribute after fit or load: `notes`, the
-    sentences that were said (what the corpus is like, what was chosen).
+    interpolate, sample, neighbours and score use the model; save and load keep it. Attribute after fit or load:
+    `notes`, the sentences that were said (what the corpus is like, what was chosen).
     Raises DataError for wrong settings, texts and folders, TrainingError where training cannot go on.
     """
 
@@ -179,6 +179,19 @@ class TextModel:
         found = neighbours(fitted, phrases, self._text(among, column).sentences, n)
         copied = copied_words(phrases)
         self.notes = () if copied is None else (copied,)
+        return found
+
+    def score(self, sentences: str | Sequence[str]) -> SentenceScores:
+        """How real the model's judge takes each sentence to be; any text may be asked for.
+
+        Raises DataError for a model that was trained without judges, and for an empty sentence.
+        """
+        from neurode.tasks.text.answers.scoring import score
+
+        given = [sentences] if isinstance(sentences, str) else list(sentences)
+        found = score(self._ready(), given)
+        if found is None:
+            raise DataError("this model was trained without judges. Train one with judge above 0")
         return found
 
     @property

@@ -56,10 +56,12 @@ def test_unknown_words_are_copied_from_the_users_sentences(toy):
 
 
 def test_what_could_not_be_held_is_said(toy):
-    found = toy.interpolate("dog dog dog sees sees", "the cat waits", 5)
-    assert found.exact == (False, True)
-    assert found.notes[0].startswith(
-        "'dog dog dog sees sees' could not be held: the nearest that the model writes is '"
+    wrong = "sees dog the sees waits"
+    encoded, refined = (toy.interpolate(wrong, "the cat waits", 5, ends=ends) for ends in ("encoded", "refined"))
+    assert (encoded.exact[0], refined.exact) == (False, (False, True))
+    assert encoded.notes[0].startswith(f"{wrong!r} comes back as '")
+    assert refined.notes == (
+        f"{wrong!r} could not be held: the nearest that the model writes is {refined.sentences[0]!r}.",
     )
 
 

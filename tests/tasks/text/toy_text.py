@@ -30,6 +30,7 @@ SMALL: dict[str, Any] = {
     "learning_rate": 1e-2,
     "flow_steps": 150,
     "flow": {"hidden": [48, 48]},
+    "judge": 0,
 }
 
 

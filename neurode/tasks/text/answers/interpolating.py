@@ -5,7 +5,7 @@ Shape legend: P pairs, S points of a path, D numbers of a code.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -13,6 +13,7 @@ from neurode.data.text.sentence_batch import SentenceBatch
 from neurode.models.text.paths import PATHS, AbstractPath, FadingEnds, path_of
 from neurode.models.text.refinement import Refinement, refine_codes
 from neurode.models.text.walk import PLACINGS, Walk, walk
+from neurode.tasks.text.answers.scoring import score
 from neurode.tasks.text.answers.writing import with_copies, write_ids
 from neurode.tasks.text.fitted import FittedText
 from neurode.tasks.text.phrases import Phrase, copied_words
@@ -53,7 +54,14 @@ def interpolate(
     path = default_path(fitted) if path is None else path
     check_request(fitted, steps, path=path, ends=ends, points=points)
     held = hold_ends(fitted, pairs, refined=ends != "encoded")
-    return walk_pairs(fitted, pairs, held, steps, path=path, ends=ends, points=points)
+    found = walk_pairs(fitted, pairs, held, steps, path=path, ends=ends, points=points)
+    return [_scored(fitted, one) for one in found]
+
+
+def _scored(fitted: FittedText, found: Interpolation) -> Interpolation:
+    """The same with what the judge says of each sentence, where the model has one."""
+    said = score(fitted, found.sentences)
+    return found if said is None else replace(found, scores=said.scores, accepted=said.accepted)
 
 
 def check_request(fitted: FittedText, steps: int, *, path: str, ends: str, points: str) -> None:
@@ -115,8 +123,9 @@ def _told(
         near, far = (start, end) if place <= 0.5 else (end, start)
         texts.append(with_copies(fitted, ids, near.copies, far.copies))
     exact = texts[0] == start.text, texts[-1] == end.text
+    why = "comes back as" if ends == "encoded" else "could not be held: the nearest that the model writes is"
     missed = [
-        f"{one.text!r} could not be held: the nearest that the model writes is {text!r}."
+        f"{one.text!r} {why} {text!r}."
         for one, text, held in ((start, texts[0], exact[0]), (end, texts[-1], exact[1]))
         if not held
     ]
