@@ -62,7 +62,7 @@ class TextModel:
         """
         from neurode.tasks.text.fitting import fit_corpus
 
-        corpus = source if isinstance(source, Corpus) else self._read_corpus(source, column)
+        corpus = source if isinstance(source, Corpus) else self.read(source, column)
         notes: list[str] = []
 
         def tell(sentence: str) -> None:
@@ -98,6 +98,15 @@ class TextModel:
         model = cls(**fitted.config.model_dump())
         model._fitted, model.notes = fitted, fitted.statistics
         return model
+
+    def read(self, source: Source, column: str | None = None) -> Corpus:
+        """A text as training reads one: sentences of the lengths that the settings allow."""
+        return read_sentences(source, column, min_words=self.config.min_words, max_words=self.config.max_words)
+
+    def unseen(self) -> list[str]:
+        """Sentences of the text given to `fit` that no part of the training has seen, in the order of the text."""
+        fitted, corpus = self._ready(), self._text(None, None)
+        return [text for text, new in zip(corpus.sentences, fitted.used.unused(corpus.sentences), strict=True) if new]
 
     # -- using
 
@@ -206,9 +215,6 @@ class TextModel:
             raise NeurodeError("this TextModel is not trained yet: call fit(source), or TextModel.load(folder).")
         return self._fitted
 
-    def _read_corpus(self, source: Source, column: str | None) -> Corpus:
-        return read_sentences(source, column, min_words=self.config.min_words, max_words=self.config.max_words)
-
     def _text(self, source: Source, column: str | None) -> Corpus:
         """`source` read as training read its text, or the text of `fit`."""
         if isinstance(source, Corpus):
@@ -217,4 +223,4 @@ class TextModel:
             if self._corpus is None:
                 raise DataError("no text was given, and a loaded model holds none. Pass the text")
             return self._corpus
-        return self._read_corpus(source, column)
+        return self.read(source, column)
