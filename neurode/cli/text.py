@@ -1,5 +1,7 @@
 """`neurode text`: the verbs for sentences. Each is thin; the work is TextModel's."""
 
+import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import Parameter
@@ -25,6 +27,11 @@ _OUT = f"File to write ({', '.join(FORMATS)}). Standard output, as CSV, when not
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder, or a run folder that holds one.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help=_OUT)]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the draws.", min=0)]
+Pairs = Annotated[int, typer.Option("--pairs", min=4, help="Pairs of sentences to walk between.")]
+Beside = Annotated[
+    list[Path] | None,
+    typer.Option("--beside", help="Another model, whose paths between the same sentences are scored too; as often."),
+]
 Column = Annotated[str | None, typer.Option("--column", help="In a table, the column that holds the sentences.")]
 Sentences = Annotated[
     list[str] | None, typer.Argument(metavar="[SENTENCE]...", help="Sentences, each in quotation marks.")
@@ -38,6 +45,7 @@ def verbs() -> Iterator[tuple[str, Callable[..., None], list[Parameter]]]:
     yield "sample", sample, []
     yield "reconstruct", reconstruct, []
     yield "neighbours", neighbours, []
+    yield "evaluate", evaluate, []
 
 
 def train(
@@ -190,6 +198,43 @@ def neighbours(
         streams.say(note)
     say_neighbours(streams, found)
     write_rows(streams, place, found.to_frame())
+
+
+def evaluate(
+    streams: Streams,
+    model: Model,
+    data: Annotated[
+        Path | None, typer.Argument(metavar="[DATA]", help="Text to score on. The one it was trained on by default.")
+    ] = None,
+    column: Column = None,
+    output: Output = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON on standard output.")] = False,
+    pairs: Pairs = 200,
+    steps: Annotated[int, typer.Option("--steps", min=3, help="Sentences of a path, both ends included.")] = 11,
+    beside: Beside = None,
+    seed: Seed = 0,
+) -> None:
+    """Score paths, made sentences and codes on sentences that nothing has seen, beside reference rows.
+
+    Needs a model with judges. The tables for people go to standard error; the rows of paths go to standard output as
+    CSV where that is not a terminal.
+    """
+    if as_json and output is not None:
+        raise typer.BadParameter("--json writes to standard output; leave out -o, or redirect it.")
+    from neurode.cli.text_tables import say_evaluation, write_rows
+
+    place = Destination.check(output)
+    trained = load_model(model, streams)
+    corpus = text_of(trained, model, data, column, streams)
+    others = {folder.name: load_model(folder, streams) for folder in beside or []}
+    found = trained.evaluate(corpus, pairs=pairs, steps=steps, beside=others, seed=seed)
+    for note in found.notes:
+        streams.say(note)
+    say_evaluation(streams, found)
+    if as_json:
+        sys.stdout.write(json.dumps(found.to_dict(), indent=1) + "\n")
+    else:
+        write_rows(streams, place, found.to_frame())
 
 
 def load_model(folder: Path, streams: Streams) -> "TextModel":

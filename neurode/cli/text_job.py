@@ -3,18 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from neurode.cli.options import ConfigFile, given_settings, resolve
 from neurode.cli.run_folders import check_device, config_text, interruption, run_folder, said
 from neurode.cli.streams import Streams
-from neurode.cli.text_tables import say_path
+from neurode.cli.text_tables import say_evaluation, say_path
 from neurode.tasks.text.config import TextConfig
 from neurode.training.processes.placement import process_rank
 
+if TYPE_CHECKING:
+    from neurode.tasks.text.text_model import TextModel
+
 _DATA, _COLUMN = "data", "column"
+
+_PAIRS = 100
+"""Pairs of sentences that a new model is scored on: half a minute's work."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,19 @@ def train(job: TextJob, output: Path, streams: Streams, *, resume: bool) -> None
         raise KeyboardInterrupt(interruption(output, "text")) from None
     if process_rank() > 0:
         return
-    unseen = model.unseen()
-    if len(unseen) > 1:
-        streams.say("")
-        say_path(streams, model.interpolate(unseen[0], unseen[-1], 7))
+    _show(model, streams)
+    if settings.judge:
+        say_evaluation(streams, model.evaluate(pairs=_PAIRS))
+        model.save(output / "model")  # again: the card now holds the scores
     streams.say("")
     streams.say(f"Written: {output / 'model'}")
     streams.say(f'Next: neurode text interpolate {output} "A SENTENCE" "ANOTHER SENTENCE"')
+
+
+def _show(model: "TextModel", streams: Streams) -> None:
+    """A path between two sentences that nothing has seen."""
+    unseen = model.unseen()
+    if len(unseen) > 1 and not streams.is_quiet:
+        streams.say("")
+        say_path(streams, model.interpolate(unseen[0], unseen[-1], 7))
+        streams.say("")

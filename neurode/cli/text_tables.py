@@ -8,6 +8,7 @@ import numpy as np
 
 from neurode.cli.output import Destination
 from neurode.cli.streams import Streams
+from neurode.tasks.text.evaluation_results import TextEvaluation
 from neurode.tasks.text.results import Interpolation, Neighbours, Reconstruction, SentenceScores
 
 if TYPE_CHECKING:
@@ -88,6 +89,47 @@ def say_neighbours(streams: Streams, found: Neighbours) -> None:
         rows = [[text, f"{distance:.3f}"] for text, distance in zip(nearest, distances, strict=True)]
         streams.table(sentence, ["neighbour", "distance"], rows)
     streams.say("distance: of the codes, in their standard deviations, a root mean square over their numbers.")
+
+
+_COLUMNS = (
+    ("exact", "ends exact", 100),
+    ("accepted", "judge passes", 100),
+    ("acceptable", "fluent", 100),
+    ("distinct", "distinct", 100),
+    ("jump", "largest jump", 100),
+    ("monotony", "straight", 1),
+)
+_SCORED = (
+    "Shares in percent, between pairs of unseen sentences. ends exact: ends that are the sentences asked for. Of the "
+    "sentences between: judge passes, by the trained judge, which passes 95 of 100 real ones; fluent, by a language "
+    "model's mean surprisal; distinct, different ones. largest jump: over the whole way, in the median; lower is "
+    "better. straight: rank correlation of place and progress, 1 at best."
+)
+
+
+def say_evaluation(streams: Streams, found: TextEvaluation) -> None:
+    """The kinds of path beside the references, then the verdicts and the made sentences."""
+    rows = [[row.name, *(_figure(row.values[key], scale) for key, _, scale in _COLUMNS)] for row in found.rows]
+    title = f"Paths of {found.steps} points between {found.num_pairs:,} pairs of unseen sentences"
+    streams.table(title, ["", *(name for _, name, _ in _COLUMNS)], rows)
+    streams.say(_SCORED)
+    streams.say("")
+    for sentence in found.verdicts:
+        streams.say(sentence)
+    made = [
+        [row.name, f"{row.forward:.1f}", f"{row.reverse:.1f}", f"{100 * row.accepted:.1f}", f"{100 * row.distinct:.1f}"]
+        for row in found.samples
+    ]
+    streams.say("")
+    columns = ["prior", "perplexity", "reverse perplexity", "judge passes", "distinct"]
+    streams.table("Made sentences", columns, made)
+    streams.say("reverse perplexity: of real sentences under a trigram model of the made ones; lower is better.")
+
+
+def _figure(value: float, scale: int) -> str:
+    if value != value:
+        return "-"
+    return f"{scale * value:.1f}" if scale > 1 else f"{value:.2f}"
 
 
 def _verdict(scores: np.ndarray | None, accepted: np.ndarray | None, row: int) -> list[str]:

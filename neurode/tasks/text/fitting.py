@@ -81,6 +81,11 @@ def split_sentences(corpus: Corpus, config: TextConfig) -> Splits:
         raise DataError(str(error), file=corpus.file or corpus.name) from None
 
 
+def sentences_hash(corpus: Corpus) -> str:
+    """SHA-256 of all sentences, in order."""
+    return hashlib.sha256("\n".join(corpus.sentences).encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def read_parts(corpus: Corpus, config: TextConfig, tokenizer: Tokenizer, splits: Splits) -> Parts:
     """The parts as ids, without sentences that need too many of them."""
     ids = [tokenizer.encode(one) for one in corpus.sentences]
@@ -140,7 +145,7 @@ def fit_corpus(
         flow_history=flow_history,
         cost=TrainingCost.of(network, sum(map(len, data.train)), result),
         source=corpus.name,
-        sha256=hashlib.sha256("\n".join(corpus.sentences).encode("utf-8", "surrogatepass")).hexdigest(),
+        sha256=sentences_hash(corpus),
         judged_by=judge,
     )
 

@@ -1,6 +1,6 @@
 """A user's sentences as a model reads them: ids, the words it does not know, and a reason where it cannot read one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from neurode.core.errors import DataError
@@ -36,6 +36,16 @@ class PhraseReader:
         if not given:
             raise DataError("no sentence was given. Give at least one")
         return [self._read(one, _place(number, len(given))) for number, one in enumerate(given, 1)]
+
+    def readable(self, sentences: Iterable[str]) -> list[Phrase]:
+        """Phrases of those sentences that `read` would not refuse."""
+        found = []
+        for one in sentences:
+            try:
+                found.append(self._read(one, ""))
+            except DataError:
+                continue
+        return found
 
     def _read(self, sentence: str, place: str) -> Phrase:
         if not isinstance(sentence, str):

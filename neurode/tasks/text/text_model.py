@@ -1,6 +1,6 @@
 """TextModel: sentences as points of a space, on a user's own text. Text in, text out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from neurode.data.text.corpus import Corpus, read_sentences
 from neurode.tasks.model_folder import ModelFolder
 from neurode.tasks.settings import write_config
 from neurode.tasks.text.config import TextConfig
+from neurode.tasks.text.evaluation_results import TextEvaluation
 from neurode.tasks.text.fitted import FittedText
+from neurode.tasks.text.measures.path_figures import PathJudge
 from neurode.tasks.text.phrases import copied_words
 from neurode.tasks.text.results import Interpolation, Neighbours, Reconstruction, SentenceScores
 from neurode.training.progress import Progress
@@ -30,14 +32,16 @@ class TextModel:
     stand together.
 
     TextModel(**settings) takes the fields of `TextConfig`. fit(source) trains; encode, decode, reconstruct,
-    interpolate, sample, neighbours and score use the model; save and load keep it. Attribute after fit or load:
-    `notes`, the sentences that were said (what the corpus is like, what was chosen).
+    interpolate, sample, neighbours and score use the model; save and load keep it. evaluate scores it.
+    Attributes after fit or load: `notes`, the sentences that were said (what the corpus is like, what was chosen);
+    `evaluation`, of the last `evaluate`, or None.
     Raises DataError for wrong settings, texts and folders, TrainingError where training cannot go on.
     """
 
     def __init__(self, **settings: Any):
         self.config = TextConfig.checked(settings)
         self.notes: tuple[str, ...] = ()
+        self.evaluation: TextEvaluation | None = None
         self._fitted: FittedText | None = None
         self._corpus: Corpus | None = None
 
@@ -79,7 +83,7 @@ class TextModel:
             self._fitted = fit_corpus(
                 corpus, self.config, run_folder=folder, resume=resume, progress=progress, say=tell
             )
-            self._corpus, self.notes = corpus, tuple(notes)
+            self._corpus, self.notes, self.evaluation = corpus, tuple(notes), None
             if folder is not None and folder.writes:
                 self.save(folder.path / "model")
         return self
@@ -89,7 +93,7 @@ class TextModel:
         from neurode.tasks.text.pages.card import card
 
         fitted = self._ready()
-        return fitted.to_folder(card(fitted)).write(folder)
+        return fitted.to_folder(card(fitted, self.evaluation)).write(folder)
 
     @classmethod
     def load(cls, folder: str | Path) -> "TextModel":
@@ -104,9 +108,10 @@ class TextModel:
         return read_sentences(source, column, min_words=self.config.min_words, max_words=self.config.max_words)
 
     def unseen(self) -> list[str]:
-        """Sentences of the text given to `fit` that no part of the training has seen, in the order of the text."""
+        """Sentences of the text given to `fit` that the model can read and that no part of the training has seen."""
         fitted, corpus = self._ready(), self._text(None, None)
-        return [text for text, new in zip(corpus.sentences, fitted.used.unused(corpus.sentences), strict=True) if new]
+        new = fitted.used.unused(corpus.sentences)
+        return [one.text for one in fitted.reader.readable(corpus.sentences[place] for place in np.flatnonzero(new))]
 
     # -- using
 
@@ -202,6 +207,38 @@ class TextModel:
         if found is None:
             raise DataError("this model was trained without judges. Train one with judge above 0")
         return found
+
+    def evaluate(
+        self,
+        source: Source = None,
+        column: str | None = None,
+        *,
+        pairs: int = 200,
+        steps: int = 11,
+        judge: PathJudge | None = None,
+        beside: "Mapping[str, TextModel] | None" = None,
+        seed: int = 0,
+    ) -> TextEvaluation:
+        """Scores of paths, made sentences and codes, beside reference rows, on sentences that nothing has seen.
+
+        source: None is the text given to `fit`, of which the part `pairs` counts; of another text those sentences count
+        that the model and its judges have not seen. pairs: how many paths of `steps` sentences. judge: None, the
+        model's own. beside: other models by name, whose paths between the same sentences are scored too.
+        Raises DataError for a model without judges, and where hardly a sentence is unseen.
+        """
+        from neurode.tasks.text.evaluating.evaluation import evaluate
+
+        others = {name: model.fitted for name, model in (beside or {}).items()}
+        self.evaluation = evaluate(
+            self._ready(),
+            self._text(source, column),
+            num_pairs=pairs,
+            steps=steps,
+            judge=judge,
+            beside=others,
+            seed=seed,
+        )
+        return self.evaluation
 
     @property
     def fitted(self) -> FittedText:

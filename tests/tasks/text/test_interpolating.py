@@ -33,7 +33,8 @@ def test_the_ends_of_all_paths_have_the_same_codes_and_the_ways_differ(toy):
 
 def test_fading_ends_leave_the_middle_where_the_encoder_put_it(toy):
     plain, fading, refined = (
-        toy.interpolate(*ENDS, 5, "linear", ends=ends, points="even") for ends in ("encoded", "fading", "refined")
+        toy.interpolate("the yeti likes the zebra", "a zebra runs", 5, "linear", ends=ends, points="even")
+        for ends in ("encoded", "fading", "refined")
     )
     np.testing.assert_allclose(fading.codes[1:-1], plain.codes[1:-1], atol=1e-5)
     np.testing.assert_allclose(fading.codes[[0, -1]], refined.codes[[0, -1]], atol=1e-5)

@@ -31,6 +31,7 @@ SMALL: dict[str, Any] = {
     "flow_steps": 150,
     "flow": {"hidden": [48, 48]},
     "judge": 0,
+    "pairs": 0.1,
 }
 
 

@@ -1,6 +1,7 @@
 """The card of a model folder: what the model is, what it was trained on, how to use it."""
 
 from neurode import __version__
+from neurode.tasks.text.evaluation_results import TextEvaluation
 from neurode.tasks.text.fitted import FittedText
 
 _KINDS = {
@@ -10,8 +11,8 @@ _KINDS = {
 }
 
 
-def card(fitted: FittedText) -> str:
-    """README.md as text."""
+def card(fitted: FittedText, evaluation: TextEvaluation | None) -> str:
+    """README.md as text. Without an evaluation it says that none was made."""
     history, config = fitted.history, fitted.config
     flow = "a flow prior of its codes" if fitted.flow is not None else "no flow prior"
     lines = [
@@ -33,6 +34,12 @@ def card(fitted: FittedText) -> str:
         f"{history.best_epoch}. {history.stopped_because}",
         f"- seed {config.seed}",
         "",
+        "## Scores on unseen sentences",
+        "",
+    ]
+    lines += _scores(evaluation) if evaluation is not None else ["Not evaluated when it was saved."]
+    lines += [
+        "",
         "## Use",
         "",
         "```python",
@@ -45,3 +52,13 @@ def card(fitted: FittedText) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+_SHOWN = {"exact": "ends exact", "accepted": "judge passes", "distinct": "distinct", "jump": "largest jump"}
+
+
+def _scores(evaluation: TextEvaluation) -> list[str]:
+    lines = [f"| path | {' | '.join(_SHOWN.values())} |", "|---|" + "---|" * len(_SHOWN)]
+    lines += [f"| {row.name} | {' | '.join(f'{row.values[key]:.3f}' for key in _SHOWN)} |" for row in evaluation.rows]
+    pairs = f"{evaluation.num_pairs} pairs of unseen sentences, {evaluation.steps} points a path."
+    return [*lines, "", pairs, "", *(f"- {sentence}" for sentence in evaluation.verdicts)]
