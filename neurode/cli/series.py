@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from neurode.cli.options import ConfigFile, settings_options, split_names
-from neurode.cli.output import FORMATS, Destination, check_parent
+from neurode.cli.output import FORMATS, Destination, check_parent, report_place
 from neurode.cli.run_folders import resumed_config
 from neurode.cli.streams import Streams
 from neurode.cli.table_options import TableOptions
@@ -201,11 +201,7 @@ def report(
 ) -> None:
     """Write one self-contained report.html: data, curves, fills, forecasts, samples, scores, calibration, cost."""
     check_coverage(coverage)
-    path = output if output is not None else model / "report.html"
-    if path.is_dir():
-        raise DataError(f"this is a folder; name a file in it, such as {path / 'report.html'}", file=path)
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise DataError("a report is an HTML file; let its name end in .html", file=path)
+    path = report_place(output, model)
     trained = load_model(model, streams)
     check_parent(path)
     source = data_of(model, data)

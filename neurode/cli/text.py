@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from neurode.cli.options import ConfigFile, settings_options
-from neurode.cli.output import FORMATS, Destination
+from neurode.cli.output import FORMATS, Destination, check_parent, report_place
 from neurode.cli.run_folders import model_folder, resumed_config, trained_on
 from neurode.cli.streams import Streams
 from neurode.core.errors import DataError
@@ -46,6 +46,7 @@ def verbs() -> Iterator[tuple[str, Callable[..., None], list[Parameter]]]:
     yield "reconstruct", reconstruct, []
     yield "neighbours", neighbours, []
     yield "evaluate", evaluate, []
+    yield "report", report, []
 
 
 def train(
@@ -235,6 +236,35 @@ def evaluate(
         sys.stdout.write(json.dumps(found.to_dict(), indent=1) + "\n")
     else:
         write_rows(streams, place, found.to_frame())
+
+
+def report(
+    streams: Streams,
+    model: Model,
+    data: Annotated[
+        Path | None, typer.Argument(metavar="[DATA]", help="Text to report on. The one it was trained on by default.")
+    ] = None,
+    column: Column = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="HTML file to write. MODEL/report.html by default.")
+    ] = None,
+    pairs: Pairs = 200,
+    beside: Beside = None,
+) -> None:
+    """Write one self-contained report.html: paths, scores, made sentences, a map of the codes, curves, cost.
+
+    Needs a model with judges.
+    """
+    path = report_place(output, model)
+    trained = load_model(model, streams)
+    check_parent(path)
+    corpus = text_of(trained, model, data, column, streams)
+    others = {folder.name: load_model(folder, streams) for folder in beside or []}
+    streams.say("Scoring on unseen sentences, and drawing.")
+    from neurode.report.text.text_report import write_text_report
+
+    write_text_report(trained.report_data(corpus, pairs=pairs, beside=others), path)
+    streams.say(f"Written: {path}")
 
 
 def load_model(folder: Path, streams: Streams) -> "TextModel":

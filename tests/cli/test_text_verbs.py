@@ -125,3 +125,37 @@ def test_a_preset_lies_below_the_flags(tmp_path):
     assert (made["near_duplicates"], made["epochs"], made["hidden_dim"]) == ("apart", 1, 8)
     assert "Next: neurode text interpolate" in done.err
     assert json.loads((tmp_path / "run" / "model" / "config.json").read_text())["judged"] is False
+
+
+def test_evaluation_scores_paths_beside_the_references(text_run):
+    done = neurode("text", "evaluate", text_run, "--pairs", 8, "--steps", 5)
+    rows = csv(done.out)
+    assert done.code == 0
+    assert {"as the textbook walks", "linear", "flow", "splice", "retrieval", "real sentences"} <= set(rows["name"])
+    assert {"exact", "accepted", "distinct", "jump", "monotony", "radius"} <= set(rows.columns)
+    for word in ("Scored on ", "judge passes", "Ends: ", "Made sentences", "reverse perplexity"):
+        assert word in done.err
+
+
+def test_evaluation_as_json_is_json_and_nothing_else(text_run):
+    found = json.loads(neurode("text", "evaluate", text_run, "--pairs", 4, "--steps", 3, "--json").out)
+    assert {"rows", "samples", "verdicts", "information"} <= set(found)
+    assert found["num_pairs"] == 4
+
+
+def test_the_report_is_one_html_file_with_another_model_beside(text_run, tmp_path):
+    shutil.copytree(text_run / "model", tmp_path / "twin")
+    done = neurode(
+        "text", "report", text_run, "-o", tmp_path / "report.html", "--pairs", 4, "--beside", tmp_path / "twin"
+    )
+    assert (done.code, done.out) == (0, "")
+    text = (tmp_path / "report.html").read_text()
+    assert text.startswith("<!")
+    assert "twin, as the textbook walks" in text
+    assert "<svg" in text
+
+
+def test_the_card_of_a_trained_model_holds_its_scores(text_run):
+    card = (text_run / "model" / "README.md").read_text()
+    assert "| as the textbook walks |" in card
+    assert "- Ends: " in card

@@ -16,6 +16,7 @@ from neurode.tasks.text.evaluation_results import TextEvaluation
 from neurode.tasks.text.fitted import FittedText
 from neurode.tasks.text.measures.path_figures import PathJudge
 from neurode.tasks.text.phrases import copied_words
+from neurode.tasks.text.report_results import TextReportData
 from neurode.tasks.text.results import Interpolation, Neighbours, Reconstruction, SentenceScores
 from neurode.training.progress import Progress
 from neurode.training.run_folder import RunFolder
@@ -239,6 +240,16 @@ class TextModel:
             seed=seed,
         )
         return self.evaluation
+
+    def report_data(self, source: Source = None, column: str | None = None, **options: Any) -> TextReportData:
+        """Everything a report shows (`neurode.report.write_text_report` draws it), an evaluation included.
+
+        source, column, options: as `evaluate` takes them.
+        """
+        from neurode.tasks.text.report_data import gather
+
+        corpus = self._text(source, column)
+        return gather(self._ready(), corpus, self.evaluate(corpus, **options))
 
     @property
     def fitted(self) -> FittedText:

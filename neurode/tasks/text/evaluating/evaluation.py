@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -93,7 +93,10 @@ def evaluate(
     for name, other in (beside or {}).items():
         rows += _beside_rows(scorer, name, other, steps)
     rows += _reference_rows(scorer, walked, training_codes, steps, seed)
-    examples = [tuple(walked[kind.name][row] for kind in kinds) for row in range(min(_EXAMPLES, len(pairs)))]
+    examples = [
+        tuple(_scored(walked[kind.name][row], text, judge) for kind in kinds)
+        for row in range(min(_EXAMPLES, len(pairs)))
+    ]
     return TextEvaluation(
         rows=tuple(rows),
         num_pairs=len(pairs),
@@ -119,6 +122,15 @@ def walk_kinds(
         check_request(fitted, steps, **how)
         found[kind.name] = walk_pairs(fitted, pairs, held[kind.ends != "encoded"], steps, **how)
     return found
+
+
+def _scored(path: Interpolation, text: ScoringText, judge: PathJudge) -> Interpolation:
+    """The path with its judge's word on each sentence; of a judge without degrees, 0 or 1."""
+    words = [text.words(one) for one in path.sentences]
+    accepted = judge.accepts(words)
+    degrees = getattr(judge, "scores", None)
+    scores = accepted.astype(np.float64) if degrees is None else 1 / (1 + np.exp(-degrees(words)))
+    return replace(path, scores=scores, accepted=accepted)
 
 
 def _model_row(

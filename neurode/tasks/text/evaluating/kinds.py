@@ -15,7 +15,7 @@ class PathKind:
     points: str
 
 
-TEXTBOOK = PathKind("textbook: linear, codes as they are", "linear", "encoded", "even")
+TEXTBOOK = PathKind("as the textbook walks", "linear", "encoded", "even")
 """What Bowman et al. (2016) do: the straight line between two posterior means, read at even places."""
 
 
