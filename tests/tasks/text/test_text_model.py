@@ -1,7 +1,9 @@
 """Training, keeping and asking a sentence model."""
 
 import json
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 
 from neurode import TextModel
 from neurode.core.errors import DataError, NeurodeError
+from neurode.training.progress import Progress
 from tests.tasks.text.toy_text import SMALL, is_grammatical, toy_sentences, trained
 
 
@@ -194,3 +197,41 @@ def test_settings_of_the_networks_are_checked(settings, says):
 def test_too_small_a_text_is_refused_with_what_would_help():
     with pytest.raises(DataError, match="leave the part .* empty. Give more sentences"):
         TextModel(**SMALL).fit(toy_sentences(4), progress=False)
+
+
+class StopAt(Progress):
+    """Presses Ctrl-C at a step."""
+
+    def __init__(self, step: int):
+        self.left = step
+
+    def start(self, epoch, max_epochs, batches):
+        pass
+
+    def step(self, epoch, batch):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def epoch(self, row, max_epochs, best):
+        pass
+
+    def say(self, sentence):
+        pass
+
+    def stop(self):
+        pass
+
+
+def test_an_interrupted_run_resumes_to_the_same_model_from_the_network_and_from_the_flow(tmp_path):
+    settings = SMALL | {"epochs": 2, "flow_steps": 40}
+    text = toy_sentences(300)
+    whole = TextModel(**settings).fit(text, progress=False)
+    for step in (7, 25):  # seven batches an epoch: in the first epoch of the network, and in the flow
+        folder = tmp_path / str(step)
+        with pytest.raises(KeyboardInterrupt):
+            TextModel(**settings).fit(text, run_folder=folder, progress=StopAt(step))
+        assert not (folder / "model").exists()
+        again = TextModel(**settings).fit(text, run_folder=folder, resume=True, progress=False)
+        np.testing.assert_array_equal(again.encode(text[0]), whole.encode(text[0]))
+        assert again.sample(4) == whole.sample(4)
