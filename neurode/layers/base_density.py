@@ -20,7 +20,8 @@ class BaseDensity:
         if (event_shape is None) == (distribution is None):
             came = "neither" if distribution is None else "both"
             raise ValueError(
-                f"a flow needs event_shape (for a standard normal base) or base (a torch distribution); {came} came."
+                "a flow needs event_shape (for a standard normal base) or base (a torch distribution), "
+                f"but {came} came."
             )
         self.distribution = distribution
         if distribution is None:
