@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -142,11 +142,15 @@ def sample(
         typer.Option("--at", help="Times since the start of a series, as 0,6h,12h. A typical series' own by default."),
     ] = None,
     seed: Seed = 0,
+    prior: Annotated[
+        Literal["mixture", "flow"] | None,
+        typer.Option("--prior", help="What to draw from; a flow is there when it was trained. As trained by default."),
+    ] = None,
 ) -> None:
     """Make new series like those the model was trained on."""
     place = Destination.check(output)
     trained = load_model(model, streams)
-    made = trained.sample(number, None if at is None else split_names(at) or [], seed=seed)
+    made = trained.sample(number, None if at is None else split_names(at) or [], seed=seed, prior=prior)
     place.write(made)
     say_written(place, made, streams)
 

@@ -1,5 +1,6 @@
 """The equation dy/dt = f(t, y[, args]) as steppers see it: packed states in and out, every call counted."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurode.core.nest import PerSample, leaf_tensors, map_leaves, unwrapped, with_tensors
+from neurode.core.nest import PerSample, leaf_tensors, map_leaves, per_sample_flags, unwrapped, with_tensors
 from neurode.core.protocols import VectorField
 from neurode.core.state import StateLayout
 
@@ -25,8 +26,52 @@ class CallCount:
     calls: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class AbstractEquation(ABC):
+    """What steppers and the loop ask of a right-hand side: packed states in and out, calls counted.
+
+    What `times` gives goes to `__call__` as it is; only an equation itself looks at it.
+    """
+
+    layout: StateLayout
+    count: CallCount = field(default_factory=CallCount)
+
+    @abstractmethod
+    def times(self, times: Sequence[HostTime]) -> Sequence[Any]:
+        """The times of several calls, each as `__call__` wants it."""
+
+    @abstractmethod
+    def __call__(self, t: Any, y: torch.Tensor) -> torch.Tensor:
+        """dy/dt packed; t as `times` gives it, y packed."""
+
+    @abstractmethod
+    def select(self, rows: torch.Tensor) -> "AbstractEquation":
+        """The equation for a part of the present lanes."""
+
+    def shaped_time(self, time: torch.Tensor) -> torch.Tensor:
+        """Per sample: (..., lanes) gets the trailing axes that let it broadcast against a tensor state."""
+        if self.layout.per_sample and self.layout.kind == "tensor":
+            return time.reshape(*time.shape, *(1,) * len(self.layout.shapes[0]))
+        return time
+
+    def with_args_tensors(self, tensors: list[torch.Tensor]) -> "AbstractEquation":
+        """The same equation with its differentiable arguments replaced (order of `args_tensors`)."""
+        del tensors
+        return self
+
+    @property
+    def args_tensors(self) -> list[torch.Tensor]:
+        """The tensors among its arguments; none here."""
+        return []
+
+    @property
+    def args_follow(self) -> list[bool]:
+        """For each of `args_tensors`: does it have a row a sample?"""
+        return []
+
+
 @dataclass(frozen=True)
-class Equation:
+class Equation(AbstractEquation):
     """f with its arguments, over the state layout. `args` still holds its PerSample marks; `rows` lists the active
     lanes.
 
@@ -35,8 +80,6 @@ class Equation:
 
     f: VectorField
     args: Any
-    layout: StateLayout
-    count: CallCount = field(default_factory=CallCount)
 
     @cached_property
     def _plain_args(self) -> Any:
@@ -49,12 +92,6 @@ class Equation:
             return torch.tensor(times, dtype=layout.dtype, device=layout.device).unbind(0)
         table = torch.from_numpy(np.asarray(times)).to(layout.device, layout.dtype)
         return self.shaped_time(table).unbind(0)
-
-    def shaped_time(self, time: torch.Tensor) -> torch.Tensor:
-        """Per sample: (..., lanes) gets the trailing axes that let it broadcast against a tensor state."""
-        if self.layout.per_sample and self.layout.kind == "tensor":
-            return time.reshape(*time.shape, *(1,) * len(self.layout.shapes[0]))
-        return time
 
     def __call__(self, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """dy/dt packed; t as `times` gives it, y packed."""
@@ -84,3 +121,7 @@ class Equation:
     @property
     def args_tensors(self) -> list[torch.Tensor]:
         return leaf_tensors(self.args) if self.args is not None else []
+
+    @property
+    def args_follow(self) -> list[bool]:
+        return per_sample_flags(self.args) if self.args is not None else []

@@ -120,7 +120,7 @@ def batches(
     if not len(series):
         return
     index = np.arange(len(series)) if index is None else np.asarray(index, np.int64)
-    for members in _members(np.array([len(one) for one in series]), batch_size, seed, epoch, shuffle):
+    for members in batch_members(np.array([len(one) for one in series]), batch_size, seed, epoch, shuffle):
         if len(members) < world:
             raise ValueError(
                 f"a batch holds {len(members)} series, too few for {world} processes. Use fewer processes, a larger "
@@ -130,8 +130,8 @@ def batches(
         yield collate([series[i] for i in mine], index[mine], dtype)
 
 
-def _members(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, shuffle: bool) -> list[np.ndarray]:
-    """Which series form each batch."""
+def batch_members(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, shuffle: bool) -> list[np.ndarray]:
+    """Which series (or sentences), by their place in `lengths`, form each batch; arguments as in `batches`."""
     count = num_batches(len(lengths), batch_size)
     if not shuffle:
         return np.array_split(np.arange(len(lengths)), count)

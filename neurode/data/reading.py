@@ -1,10 +1,8 @@
-"""Files to raw tables: opening, unpacking, finding the delimiter and header, and the line that an error is about."""
+"""Files to raw tables: finding the delimiter and the header, and the line that an error is about."""
 
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +13,10 @@ import numpy as np
 from neurode.core.errors import DataError
 from neurode.core.extras import require
 from neurode.data.cells import CellError, as_text, coerced, is_text, numeric_share, to_numbers
+from neurode.data.opening import check_text, read_bytes, unpack
 
 _DELIMITERS = (",", ";", "\t", "|")
 _COMMENT_LINES = re.compile(rb"(?m)^[ \t]*#[^\n]*(\n|\Z)")
-_KNOWN = ".csv, .csv.gz, .tsv, .txt and .parquet"
 
 
 @dataclass(frozen=True)
@@ -82,11 +80,11 @@ def read_source(source: Any) -> Source:
     if not isinstance(source, (str, Path)):
         return _from_frame(source, pd)
     path = Path(source)
-    content = _read_bytes(path)
+    content = read_bytes(path)
     if content[:4] == b"PAR1" or path.suffix.lower() in (".parquet", ".pq"):
         return _from_parquet(path, content, pd)
-    content = _unpack(path, content)
-    _check_text(path, content)
+    content = unpack(path, content)
+    check_text(path, content)
     return _from_text(path, content, pd)
 
 
@@ -109,54 +107,6 @@ def _plain(frame: Any, pd: Any, name: Path | str) -> Any:
     if not len(frame):
         raise DataError("the table has no rows. Give one with at least two observations.", file=name)
     return frame
-
-
-def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise DataError(f"this is a folder. Name the table inside it ({_KNOWN}).", file=path)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(
-            "there is no such file. Check the path, and that the command runs in the right folder.", file=path
-        ) from None
-    except OSError as error:
-        raise DataError(f"the file cannot be read ({error.strerror}). Check its permissions.", file=path) from None
-    if not content.strip():
-        raise DataError("the file is empty. Export the table again.", file=path)
-    return content
-
-
-def _unpack(path: Path, content: bytes) -> bytes:
-    if content[:2] != b"\x1f\x8b":
-        if path.suffix.lower() == ".gz":
-            raise DataError(
-                "the name ends in .gz, but the content is not packed by gzip. Rename or pack it.", file=path
-            )
-        return content
-    try:
-        content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error):
-        raise DataError("the packed file is damaged or cut short. Copy or download it again.", file=path) from None
-    if not content.strip():
-        raise DataError("the packed file is empty. Export the table again.", file=path)
-    return content
-
-
-def _check_text(path: Path, content: bytes) -> None:
-    if content[:2] == b"PK":
-        raise DataError(
-            "this is a spreadsheet or a zip archive. Export the sheet as CSV (UTF-8), or unpack it.", file=path
-        )
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError("this is UTF-16 text. Save it as CSV in UTF-8.", file=path)
-    if b"\x00" in content:
-        raise DataError(f"this is no text table. Files that can be read: {_KNOWN}.", file=path)
-    try:
-        content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DataError("this is not UTF-8 text. Save it as CSV in UTF-8.", file=path, row=line) from None
 
 
 def _from_parquet(path: Path, content: bytes, pd: Any) -> Source:
@@ -279,6 +229,11 @@ def line_of_row(content: bytes, delimiter: str, position: int) -> int | None:
         if place == position:
             return line
     return None
+
+
+def lines_of_rows(content: bytes, delimiter: str) -> list[int]:
+    """The 1-based lines on which the data rows begin, the header left out."""
+    return [line for line, _ in _records(content, delimiter)][1:]
 
 
 def _records(content: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:

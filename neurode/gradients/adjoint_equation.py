@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation, HostTime
+from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.state import StateLayout
 from neurode.gradients.window import Window
 
@@ -21,40 +21,33 @@ class MarkedTime:
 
 
 @dataclass(frozen=True)
-class AdjointEquation(Equation):
+class AdjointEquation(AbstractEquation):
     """The right-hand side for packed states: (y, a) without a window, a alone with one.
 
     forward: the equation that was solved. window: reads y. lanes: original numbers of the present ones.
     """
 
-    forward: Equation | None = None
-    window: Window | None = None
-    lanes: np.ndarray | None = None
+    forward: AbstractEquation
+    window: Window | None
+    lanes: np.ndarray
 
     @classmethod
-    def of(cls, forward: Equation, window: Window | None, y: torch.Tensor) -> "AdjointEquation":
+    def of(cls, forward: AbstractEquation, window: Window | None, y: torch.Tensor) -> "AdjointEquation":
         """y: a packed state of the forward equation."""
         layout = forward.layout
         own = tuple(y.shape[1:]) if layout.per_sample else tuple(y.shape)
         if window is None:
             own = (2 * own[0],) if layout.per_sample else (2, *own)
         adjoint = StateLayout("tensor", (), (own,), layout.per_sample, layout.dtype, layout.device)
-        lanes = np.arange(layout.lanes(y))
-        return cls(forward.f, None, adjoint, forward.count, forward=forward, window=window, lanes=lanes)
-
-    @property
-    def original(self) -> Equation:
-        assert self.forward is not None
-        return self.forward
+        return cls(forward, window, np.arange(layout.lanes(y)), layout=adjoint, count=forward.count)
 
     def times(self, times: Sequence[HostTime]) -> Sequence[Any]:
         """MarkedTimes, which go to `__call__` as they are."""
-        return [MarkedTime(host, own) for host, own in zip(times, self.original.times(times), strict=True)]
+        return [MarkedTime(host, own) for host, own in zip(times, self.forward.times(times), strict=True)]
 
     def select(self, rows: torch.Tensor) -> "AdjointEquation":
-        assert self.lanes is not None
         lanes = self.lanes[rows.cpu().numpy()]
-        return replace(self, forward=self.original.select(rows), lanes=lanes)
+        return replace(self, forward=self.forward.select(rows), lanes=lanes)
 
     def join(self, y: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
         """The packed state of this equation."""
@@ -70,10 +63,9 @@ class AdjointEquation(Equation):
         return y, a
 
     def __call__(self, t: MarkedTime, state: torch.Tensor) -> torch.Tensor:
-        assert self.lanes is not None
         y, a = self.split(t.host, state, self.lanes)
         y = y.detach().requires_grad_()
         with torch.enable_grad():
-            dy = self.original(t.tensor, y)
+            dy = self.forward(t.tensor, y)
         da = torch.autograd.grad(dy, y, a, allow_unused=True)[0] if dy.requires_grad else None
         return self.join(dy.detach(), torch.zeros_like(y) if da is None else da.neg())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from neurode.core.equation import CallCount, Equation
+from neurode.core.equation import AbstractEquation, CallCount
 from neurode.gradients.schedule import OnlineSchedule, Slots, way_back
 from neurode.integration.clock import Interval
 from neurode.integration.problem import AcceptedStep, Attempt, Problem
@@ -90,7 +90,7 @@ class SomeStates(AbstractJournal):
         self.equation = replace(problem.equation, count=CallCount())
         self.turns: list[_Turn] = []
         self.states: dict[int, State] = {}
-        self.of_lanes: tuple[np.ndarray | None, Equation] = (None, self.equation)
+        self.of_lanes: tuple[np.ndarray | None, AbstractEquation] = (None, self.equation)
 
     def note(self, step: AcceptedStep, attempt: Attempt) -> None:
         place = len(self.turns)
@@ -145,7 +145,7 @@ class SomeStates(AbstractJournal):
             carried = None if carried is None else carried.index_select(0, staying)
         return State(y, carried)
 
-    def _equation_of(self, lanes: np.ndarray | None) -> Equation:
+    def _equation_of(self, lanes: np.ndarray | None) -> AbstractEquation:
         """The equation with the args of these lanes, as the loop had it."""
         if lanes is None or len(lanes) == self.lanes:
             return self.equation

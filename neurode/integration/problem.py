@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation
+from neurode.core.equation import AbstractEquation
 from neurode.integration.clock import Interval
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.integration.recorder import EndRows, Recorder, StepRows
@@ -24,7 +24,7 @@ class Problem:
     stops: where steps have to end and the state jumps; not for a traced solve.
     """
 
-    equation: Equation
+    equation: AbstractEquation
     y0: torch.Tensor
     times: OutputTimes
     stepper: AbstractStepper

@@ -6,9 +6,7 @@ differentiated again; so a solve can call these functions in any gradient.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from math import prod
 from typing import Any
 
@@ -66,9 +64,9 @@ def value_and_divergence(
     """The derivative f(t, y) and its `divergence`, from one evaluation of the field."""
     if not 0 <= batch_ndim <= y.ndim:
         raise ValueError(f"batch_ndim={batch_ndim} must lie between 0 and the {y.ndim} axes of y.")
-    own = _own_divergence(field) if probes is None else None
-    if own is not None:
-        dy, trace = own(t, y) if args is None else own(t, y, args)
+    if probes is None and _knows_its_divergence(field):
+        given = () if args is None else (args,)
+        dy, trace = field.value_and_divergence(t, y, *given)  # type: ignore[attr-defined]
         if trace.ndim < batch_ndim or trace.shape != y.shape[: trace.ndim]:
             raise ValueError(
                 f"value_and_divergence of the field returned a divergence of shape {tuple(trace.shape)} for a state of "
@@ -93,7 +91,9 @@ def by_pulling_back(
             f"probes have shape {tuple(probes.shape)}, but y has shape {tuple(y.shape)}. Pass (n, *y.shape) with n of "
             "at least 1, such as Hutchinson(n).draw(y)."
         )
-    dy, pull = vjp(lambda state: field(t, state) if args is None else field(t, state, args), y)[:2]
+    dy, pull = vjp(  # type: ignore[misc] - of three only with has_aux
+        lambda state: field(t, state) if args is None else field(t, state, args), y
+    )
     if dy.shape != y.shape:
         raise ValueError(f"the field returned shape {tuple(dy.shape)} for a state of shape {tuple(y.shape)}.")
     if probes is None:
@@ -116,20 +116,17 @@ def _summed(values: torch.Tensor, ndim: int) -> torch.Tensor:
     return values.flatten(ndim).sum(-1) if values.ndim > ndim else values
 
 
-def _own_divergence(field: VectorField) -> Callable | None:
-    """Its value_and_divergence, if that speaks of the very function that a call would run."""
-    own = getattr(type(field), "value_and_divergence", None)
-    if own is None:
-        return None
+def _knows_its_divergence(field: VectorField) -> bool:
+    """Has it a value_and_divergence that speaks of the very function that would be called?"""
+    if not hasattr(type(field), "value_and_divergence"):
+        return False
     call = "forward" if isinstance(field, nn.Module) else "__call__"
     for owner in type(field).__mro__:
         if "value_and_divergence" in vars(owner):
             break
         if call in vars(owner):  # the function was changed below the class that knew its divergence
-            return None
-    if isinstance(field, nn.Module) and (call in vars(field) or _is_watched(field)):
-        return None
-    return partial(own, field)
+            return False
+    return call not in vars(field) and not (isinstance(field, nn.Module) and _is_watched(field))
 
 
 def _is_watched(module: nn.Module) -> bool:

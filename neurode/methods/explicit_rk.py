@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation
+from neurode.core.equation import AbstractEquation
 from neurode.core.tape import TapeScope
 from neurode.methods.slopes import Slopes, advance, combination, step_size, traced_advance
 from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
@@ -45,7 +45,7 @@ class ExplicitRungeKutta(AbstractStepper):
 
     def step(
         self,
-        equation: Equation,
+        equation: AbstractEquation,
         t: StepTime,
         t_end: StepTime,
         y: torch.Tensor,

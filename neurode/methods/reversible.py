@@ -14,7 +14,7 @@ from itertools import dropwhile
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation
+from neurode.core.equation import AbstractEquation
 from neurode.core.tape import TapeScope
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.slopes import PulledSlopes, Slopes, combination, step_size, traced_advance
@@ -92,7 +92,7 @@ class ReversibleRungeKutta(AbstractStepper):
 
     def step(
         self,
-        equation: Equation,
+        equation: AbstractEquation,
         t: StepTime,
         t_end: StepTime,
         y: torch.Tensor,

@@ -7,8 +7,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation, HostTime
+from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.tape import Evaluation, TapeScope
+from neurode.core.transforms import outside
 from neurode.methods.stepper import Replayed, StepTime
 from neurode.methods.tableau import Tableau
 
@@ -34,13 +35,15 @@ def _table(tableau: Tableau, count: int, ends_within: bool, dtype: torch.dtype, 
     # Where the end state is not the last slope's argument it is one more row, b, below a.
     extended = matrix if ends_within else np.vstack([matrix, weights])
     whole = count == tableau.num_stages and tableau.b_error is not None
-    return SlopeTable(
-        rows=tuple(tensor(matrix[i, :i]) for i in range(count)),
-        combine=tensor(weights),
-        error=tensor([float(x) for x in tableau.b_error]) if whole and tableau.b_error is not None else None,
-        extended=tensor(extended),
-        columns=tuple(tensor(extended[i + 1 :, i]) for i in range(count)),
-    )
+    # Made once and used in every solve: it must not belong to the transform or the inference mode of the first one.
+    with outside(), torch.inference_mode(False):
+        return SlopeTable(
+            rows=tuple(tensor(matrix[i, :i]) for i in range(count)),
+            combine=tensor(weights),
+            error=tensor([float(x) for x in tableau.b_error]) if whole and tableau.b_error is not None else None,
+            extended=tensor(extended),
+            columns=tuple(tensor(extended[i + 1 :, i]) for i in range(count)),
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Slopes:
         return _table(self.tableau, self.count, self.ends_within, like.dtype, like.device)
 
     def evaluate(
-        self, equation: Equation, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None
+        self, equation: AbstractEquation, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(count, *y.shape) slopes, and the argument of the last. first: the first slope where it is known."""
         table, times = self.table(y), equation.times(self._times(t, t_end))
@@ -90,7 +93,7 @@ class Slopes:
         return stages, argument
 
     def evaluate_traced(
-        self, equation: Equation, t: StepTime, t_end: StepTime, y: torch.Tensor, first: torch.Tensor | None
+        self, equation: AbstractEquation, t: StepTime, t_end: StepTime, y: torch.Tensor, first: torch.Tensor | None
     ) -> tuple[list[torch.Tensor], torch.Tensor, float | torch.Tensor]:
         """The same without writing in place, so that autograd can follow (also t and t_end as tensors); and the step
         size."""
@@ -107,7 +110,7 @@ class Slopes:
         size = t_end - t
         return [t if c == 0 else t_end if c == 1 else t + c * size for c in self.tableau.nodes[: self.count]]
 
-    def _traced_times(self, equation: Equation, t, t_end, y):
+    def _traced_times(self, equation: AbstractEquation, t, t_end, y):
         if not isinstance(t, torch.Tensor):
             return step_size(t, t_end, y), equation.times(self._times(t, t_end))
         size, rounded = t_end - t, y.dtype

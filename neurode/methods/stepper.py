@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation, HostTime
+from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.tape import Evaluation, TapeScope
 
 StepTime = HostTime | torch.Tensor
@@ -80,7 +80,7 @@ class AbstractStepper(ABC):
     @abstractmethod
     def step(
         self,
-        equation: Equation,
+        equation: AbstractEquation,
         t: StepTime,
         t_end: StepTime,
         y: torch.Tensor,

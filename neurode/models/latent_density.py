@@ -72,6 +72,14 @@ class LatentDensity(nn.Module):
         terms = _component_log_density(codes.to(self.means), self.means[used], self.factors[used])
         return torch.logsumexp(terms + self.weights[used].log(), dim=1)
 
+    @torch.no_grad()
+    def score(self, codes: torch.Tensor) -> torch.Tensor:
+        """Gradient of the log density at codes (N, D), (N, D): where codes get more likely."""
+        with torch.enable_grad():
+            codes = codes.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(self.log_density(codes).sum(), codes)
+        return slope
+
     def _check_fitted(self) -> None:
         if not bool(self.fitted):
             raise RuntimeError(
@@ -92,7 +100,7 @@ def _fit_mixture(codes: torch.Tensor, components: int, seed: int) -> tuple[torch
     overall = torch.cov(codes.T, correction=0).reshape(dim, dim) if count > 1 else codes.new_zeros(dim, dim)
     spread = overall.diagonal().mean().clamp(min=1e-6)
     floor = 1e-3 * spread * torch.eye(dim, dtype=codes.dtype, device=codes.device)
-    centres = _spread_out(codes, components, seed)
+    centres = spread_out(codes, components, seed)
     covariances = (overall + floor).repeat(components, 1, 1)
     weights = codes.new_full((components,), 1 / components)
     before = -math.inf
@@ -115,7 +123,7 @@ def _fit_mixture(codes: torch.Tensor, components: int, seed: int) -> tuple[torch
     return weights, centres, covariances
 
 
-def _spread_out(codes: torch.Tensor, components: int, seed: int) -> torch.Tensor:
+def spread_out(codes: torch.Tensor, components: int, seed: int) -> torch.Tensor:
     """First centres, far from each other: k-means++ (Arthur and Vassilvitskii, 2007)."""
     generator = torch.Generator().manual_seed(seed)
     chosen = [int(torch.randint(len(codes), (1,), generator=generator))]

@@ -19,6 +19,7 @@ from neurode.models.anchors import Anchors, Cells, find_anchors
 from neurode.models.decoder import NeuralODEDecoder, Path
 from neurode.models.emission import Levels
 from neurode.models.encoder import RNNEncoder
+from neurode.models.flow_prior import FlowPrior
 from neurode.models.gaussian import (
     DiagonalGaussian,
     beta_at,
@@ -28,7 +29,7 @@ from neurode.models.gaussian import (
 )
 from neurode.models.keyed_noise import keyed_normals, keyed_uniforms
 from neurode.models.latent_density import LatentDensity
-from neurode.models.ode_vae_config import ODEVAEConfig
+from neurode.models.ode_vae_config import PRIORS, ODEVAEConfig
 from neurode.models.prediction import Prediction, draw_courses, matched
 
 _FROM_START, _ONWARD = 0, 1  # kinds of reading: the path from the start, and the path on from the newest observation
@@ -69,6 +70,7 @@ class ODEVAE(nn.Module):
         free_bits: float = 0.0,
         calendar_periods: tuple[float, ...] | list[float] = (),
         num_components: int = 8,
+        prior: str = "mixture",
         field_layers: int = 2,
         activation: str = "elu",
         bound: float | None = 20.0,
@@ -98,6 +100,7 @@ class ODEVAE(nn.Module):
                 free_bits=free_bits,
                 calendar_periods=calendar_periods,
                 num_components=num_components,
+                prior=prior,
                 field_layers=field_layers,
                 activation=activation,
                 bound=bound,
@@ -133,6 +136,11 @@ class ODEVAE(nn.Module):
             varying_scale=settings.varying_scale,
         )
         self.density = LatentDensity(self.latent_dim, settings.num_components)
+        self.flow = None
+        if (
+            settings.prior == "flow"
+        ):  # trained afterwards, on the codes of this model, whose own training leaves it alone
+            self.flow = FlowPrior(self.latent_dim, (128, 128, 128), whiten=True).requires_grad_(False)
 
     def config(self) -> dict[str, Any]:
         """What `from_config` needs to build the same model, in plain types."""
@@ -258,17 +266,17 @@ class ODEVAE(nn.Module):
         seed: int = 0,
         offset: float | torch.Tensor = 0.0,
         white_noise: bool = True,
+        prior: str | None = None,
     ) -> torch.Tensor:
-        """New series (n, T, F) at `times` (T,) or (n, T), from the latent density; n more do not change the first n.
+        """New series (n, T, F) at `times` (T,) or (n, T), from a density of codes; n more do not change the first n.
 
-        offset: model time of the new series' zero on the calendar, a number or (n,). RuntimeError before
-        `fit_latent_density`.
+        offset: model time of the new series' zero on the calendar, a number or (n,). prior: "mixture" or "flow"; None,
+        that of the settings. RuntimeError before `fit_latent_density`, or before the flow is trained.
         """
         weights = self.density.means
         times = torch.as_tensor(times, dtype=weights.dtype, device=weights.device).expand(n, -1)
         index = torch.arange(n, device=weights.device)
-        uniforms = keyed_uniforms(index, (1,), seed=seed, stream=_COMPONENT)[:, 0]
-        z = self.density.sample(uniforms, self._normals(index, (self.latent_dim,), seed, 0, _CODE))
+        z = self._new_codes(index, seed, self.settings.prior if prior is None else prior)
         batch = hiding.blank_batch(
             index, times, self.input_dim, torch.as_tensor(offset, dtype=times.dtype).to(times).expand(n)
         )
@@ -305,6 +313,16 @@ class ODEVAE(nn.Module):
         if bool(onward.all()):
             return newest
         return newest.choose(self.encoder(batch.times, batch.values, seen), onward)
+
+    def _new_codes(self, index: torch.Tensor, seed: int, prior: str) -> torch.Tensor:
+        normals = self._normals(index, (self.latent_dim,), seed, 0, _CODE)
+        if prior not in PRIORS or (prior == "flow" and self.flow is None):
+            allowed = PRIORS if self.flow is not None else PRIORS[:1]
+            raise ValueError(f"prior={prior!r} must be one of: {', '.join(map(repr, allowed))}. A flow is there when "
+                             "the model was built with prior='flow'.")  # fmt: skip
+        if prior == "flow" and self.flow is not None:
+            return self.flow.from_base(normals)
+        return self.density.sample(keyed_uniforms(index, (1,), seed=seed, stream=_COMPONENT)[:, 0], normals)
 
     def _gap(self, batch: Batch, used: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
         """How far each path's end is from the code that the newest observations give, in nats, summed."""

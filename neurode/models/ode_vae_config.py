@@ -6,6 +6,8 @@ from typing import Any
 
 from neurode.models.hiding import TaskMixture
 
+PRIORS = ("mixture", "flow")
+
 
 # Measured defaults: beta 0.01 to 0.03 forecasts storms better than 0.1; elu continues spirals beyond the observed part
 # where tanh saturates, and is not worse on storms and PhysioNet.
@@ -44,6 +46,7 @@ class ODEVAEConfig:
     free_bits: float = 0.0
     calendar_periods: tuple[float, ...] | list[float] = ()
     num_components: int = 8
+    prior: str = "mixture"
     field_layers: int = 2
     activation: str = "elu"
     bound: float | None = 20.0
@@ -59,6 +62,8 @@ class ODEVAEConfig:
         object.__setattr__(self, "calendar_periods", tuple(float(period) for period in self.calendar_periods))
         if self.forecast_origin not in ("newest", "start"):
             raise ValueError(f"forecast_origin={self.forecast_origin!r} must be 'newest' or 'start'.")
+        if self.prior not in PRIORS:
+            raise ValueError(f"prior={self.prior!r} must be one of: {', '.join(map(repr, PRIORS))}.")
         if self.forecast_origin == "newest" and not self.bidirectional:
             raise ValueError(
                 "forecast_origin='newest' needs the forward walk: pass bidirectional=True, or forecast_origin='start'."

@@ -98,6 +98,14 @@ def test_sampling_makes_as_many_series_as_asked_and_repeats_by_seed(trained_run)
     assert first != other
 
 
+def test_samples_of_a_flow_that_was_not_trained_are_refused(trained_run):
+    drawn = neurode("series", "sample", trained_run, "-n", 2, "--prior", "mixture")
+    assert drawn.out == neurode("series", "sample", trained_run, "-n", 2).out
+    done = neurode("series", "sample", trained_run, "--prior", "flow")
+    assert (done.code, done.out) == (3, "")
+    assert "Train it with prior=flow" in done.err
+
+
 def test_results_go_to_a_file_in_the_format_of_its_extension(trained_run, tmp_path):
     done = neurode("series", "sample", trained_run, "-n", 2, "-o", tmp_path / "made.csv.gz")
     assert done.out == ""

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from neurode import solve
-from neurode.gradients.catalogue import GRADIENTS
+from tests.gradients.ways import EXACT
 from tests.problems import SmoothField
 
 OWN = torch.tensor([[0.1, 1.9, 0.0], [0.2, 0.3, 2.0], [1.0, 0.0, 0.7]], dtype=torch.float64)
@@ -17,7 +17,7 @@ def start():
 
 
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
-@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize("gradient", EXACT)
 def test_own_times_have_the_gradient_of_each_sample_read_alone(gradient, batching):
     def gradients(read):
         field, y0, asked = SmoothField(), start(), OWN.clone().requires_grad_()
@@ -34,7 +34,7 @@ def test_own_times_have_the_gradient_of_each_sample_read_alone(gradient, batchin
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize("gradient", EXACT)
 def test_one_solve_may_be_read_many_times_and_also_at_its_ts(gradient):
     """The values at ts and two readings, in one loss: their gradients add up."""
     ts = torch.tensor([0.0, 1.3, 2.0], dtype=torch.float64)

@@ -67,7 +67,7 @@ def test_on_other_problems_the_error_inside_shrinks_at_least_with_the_order(meth
 def test_a_step_and_its_inverse_come_back_to_rounding(method, coupling, batching):
     field, per_sample = SmoothField(), batching == "per_sample"
     stepper, layout = ReversibleRungeKutta(METHODS[method], coupling), layout_of(Y0, per_sample=per_sample)
-    equation = Equation(field, None, layout)
+    equation = Equation(field, None, layout=layout)
     t, t_end = (np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.3, 0.5])) if per_sample else (0.1, 0.4)
     z = Y0 + 1e-3 * torch.tensor([1.0, -2.0], dtype=torch.float64)
     with torch.no_grad():

@@ -109,4 +109,4 @@ def test_the_list_of_ways_is_by_name_and_takes_objects():
     assert gradient_of("checkpointed") == Checkpointed()
     own = Checkpointed()
     assert gradient_of(own) is own
-    assert set(GRADIENTS) == {"direct", "checkpointed", "reversible"}
+    assert set(GRADIENTS) == {"direct", "checkpointed", "reversible", "adjoint"}

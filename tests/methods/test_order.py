@@ -73,7 +73,7 @@ def test_the_error_estimate_of_one_step_shrinks_with_its_declared_order(method, 
     from neurode.core.state import layout_of
 
     stepper, layout = METHODS[method], layout_of(problem.y0, per_sample=False)
-    equation, y = Equation(problem.f, None, layout), layout.pack(problem.y0)
+    equation, y = Equation(problem.f, None, layout=layout), layout.pack(problem.y0)
     sizes, errors = ([0.04, 0.02, 0.01] if stepper.error_order < 5 else [0.06, 0.03, 0.015]), []
     first = equation(equation.times([problem.t0])[0], y)
     for dt in sizes:

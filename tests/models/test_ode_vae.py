@@ -193,6 +193,34 @@ def test_samples_are_keyed_and_more_of_them_keep_the_first():
     assert not torch.allclose(model.sample(3, times, seed=4, offset=0.25), few)
 
 
+def test_samples_of_a_flow_are_the_series_of_its_codes():
+    batch, model = made_batch(*[6] * 30), a_model(prior="flow")
+    times = torch.linspace(0, 1, 5)
+    with pytest.raises(RuntimeError, match=r"call standardise\(codes\) first"):
+        model.sample(2, times)
+    model.flow.standardise(model.encode(batch).mean.detach())
+    made = model.sample(200, times, seed=1)
+    assert made.shape == (200, 5, 3)
+    assert torch.equal(made, model.sample(200, times, seed=1, prior="flow"))
+    with torch.no_grad():  # a flow to one narrow place: all smooth paths become alike
+        for parameter in model.flow.flow.parameters():
+            parameter.zero_()
+        model.flow.scale.root.mul_(1e-4)
+    narrow = model.sample(50, times, seed=1, white_noise=False)
+    assert narrow.std(dim=0).mean() < made.std(dim=0).mean()
+    model.fit_latent_density([batch])
+    assert not torch.allclose(model.sample(50, times, seed=1, prior="mixture"), narrow)
+
+
+def test_the_training_of_a_model_leaves_its_flow_alone():
+    model = a_model(prior="flow")
+    assert not any(parameter.requires_grad for parameter in model.flow.parameters())
+    with pytest.raises(ValueError, match="prior='flow' must be one of: 'mixture'. A flow is there when"):
+        a_model().sample(2, torch.linspace(0, 1, 5), prior="flow")
+    with pytest.raises(ValueError, match="prior='kernel' must be one of: 'mixture', 'flow'"):
+        a_model(prior="kernel")
+
+
 def test_a_walk_goes_from_the_one_series_to_the_other():
     batch, model = made_batch(6, 8), a_model()
     a, b = batch.rows([0]), batch.rows([1])

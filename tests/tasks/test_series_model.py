@@ -349,3 +349,34 @@ def test_report_data_holds_every_page(model):
     assert np.isfinite(data.samples.made).all()
     assert data.cost.parameters > 0
     assert data.history.num_epochs == data.cost.epochs == 8
+
+
+@pytest.fixture(scope="module")
+def flow_model() -> SeriesModel:
+    return SeriesModel(**SMALL | {"epochs": 2, "prior": "flow"}).fit(
+        waves(40), id="patient", time="hour", progress=False
+    )
+
+
+def test_new_series_can_be_drawn_from_a_flow_and_from_the_mixture(flow_model):
+    assert any("Training the flow that new series are drawn from" in note for note in flow_model.notes)
+    made = flow_model.sample(5, seed=1)
+    pd.testing.assert_frame_equal(made, flow_model.sample(5, seed=1, prior="flow"))
+    other = flow_model.sample(5, seed=1, prior="mixture")
+    assert made.shape == other.shape
+    assert np.isfinite(made[["pulse", "drift"]].to_numpy()).all()
+    assert not np.allclose(made["pulse"], other["pulse"])
+
+
+def test_a_flow_travels_with_its_model(flow_model, tmp_path):
+    loaded = SeriesModel.load(flow_model.save(tmp_path / "model"))
+    pd.testing.assert_frame_equal(loaded.sample(4, seed=2), flow_model.sample(4, seed=2))
+
+
+def test_a_flow_that_was_not_trained_is_refused_with_the_remedy(model):
+    with pytest.raises(DataError, match="no flow to draw from. Train it with prior=flow"):
+        model.sample(2, prior="flow")
+    with pytest.raises(ValueError, match="prior='kernel' must be one of: 'mixture'"):
+        model.sample(2, prior="kernel")
+    with pytest.raises(DataError, match="prior: Input should be 'mixture' or 'flow'"):
+        SeriesModel(prior="kernel")

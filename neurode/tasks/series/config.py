@@ -90,6 +90,12 @@ class SeriesConfig(BaseModel):
     hidden_dim: int | None = Field(
         None, ge=1, description="Units of the encoder. Chosen from the data when not given", json_schema_extra=MODEL
     )
+    prior: Literal["mixture", "flow"] = Field(
+        "mixture",
+        description="What made series are drawn from: a Gaussian mixture of the codes, or a flow trained on them. The "
+        "flow takes some seconds more and fits codes of a bent shape better",
+        json_schema_extra=MODEL,
+    )
     model: dict[str, Any] = Field(
         default_factory=dict,
         description="Further settings of the ODE-VAE as name=value, in the words of its own arguments",

@@ -4,18 +4,19 @@ meet.
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from neurode.core.errors import DataError
-from neurode.data.batch import collate
+from neurode.data.batch import Batch, collate
 from neurode.data.scaling import Scaling
 from neurode.data.series import Series
 from neurode.data.tables import Table
 from neurode.data.windows import suggest_window
+from neurode.models.code_batch import CodeBatches
 from neurode.models.ode_vae import ODEVAE
 from neurode.tasks.series.choices import Choices, choose, choose_window
 from neurode.tasks.series.config import SeriesConfig
@@ -42,6 +43,9 @@ _MOST_ENTRIES = 4000
 """Contexts in one problem: enough for stable figures, few enough to predict in seconds."""
 
 _DENSITY_BATCH = 256
+
+_FLOW_CODES, _FLOW_HELD = 8000, 0.1
+"""Codes that an epoch of the flow passes over, each as often as that takes, and the share of them that stops it."""
 
 _BASELINE_SERIES = 1000
 """Training series that the baselines' spreads are fitted to, at most."""
@@ -81,6 +85,9 @@ def fit_table(
         network, scaling, Calibration.gaussian(len(scaling.features)), config.num_samples, config.seed, levels
     )
     _fit_density(predictor, split.train)
+    if network.flow is not None:
+        say(f"Training the flow that new series are drawn from, on {len(split.train)} codes.")
+        _fit_flow(predictor, split.train, config)
     say("Calibrating intervals on the calibration series.")
     predictor = predictor.calibrated(problems(split.calibration, config, choices))
     return Fitted(
@@ -148,7 +155,7 @@ def _scaling(train: Sequence[Series], table: Table, config: SeriesConfig, levels
 
 def _network(config: SeriesConfig, choices: Choices, scaling: Scaling) -> ODEVAE:
     """The untrained model. Its weights depend on the seed alone, and the caller's random state is left as it was."""
-    allowed = set(inspect.signature(ODEVAE).parameters) - {"input_dim", "hidden_dim", "latent_dim"}
+    allowed = set(inspect.signature(ODEVAE).parameters) - {"input_dim", "hidden_dim", "latent_dim", "prior"}
     unknown = sorted(set(config.model) - allowed)
     if unknown:
         raise DataError(f"model: unknown setting {unknown[0]!r}. Settings: {', '.join(sorted(allowed))}")
@@ -162,7 +169,14 @@ def _network(config: SeriesConfig, choices: Choices, scaling: Scaling) -> ODEVAE
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         try:
-            return ODEVAE(len(scaling.features), choices.hidden_dim, choices.latent_dim, mixture=mixture, **settings)
+            return ODEVAE(
+                len(scaling.features),
+                choices.hidden_dim,
+                choices.latent_dim,
+                mixture=mixture,
+                prior=config.prior,
+                **settings,
+            )
         except (TypeError, ValueError) as error:
             raise DataError(f"model: {error}") from None
 
@@ -185,11 +199,42 @@ def _fit_config(config: SeriesConfig, choices: Choices, batches: SeriesBatches) 
 
 
 def _fit_density(predictor: Predictor, train: Sequence[Series]) -> None:
-    """Fit the density of training codes, on the model's own device and type; the order of training does not matter."""
+    """Fit the density of training codes; the order of training does not matter."""
+    predictor.model.fit_latent_density(_scaled_batches(predictor, train), seed=predictor.seed)
+
+
+def _fit_flow(predictor: Predictor, train: Sequence[Series], config: SeriesConfig) -> None:
+    """Train the flow on the posteriors of the training series, on the model's own device and type."""
+    flow = predictor.model.flow
+    assert flow is not None
+    with torch.no_grad():
+        codes = [predictor.model.encode(batch) for batch in _scaled_batches(predictor, train)]
+    means, stds = torch.cat([code.mean for code in codes]), torch.cat([code.std for code in codes])
+    flow.standardise(means, stds).requires_grad_(True)
+    repeats = max(1, _FLOW_CODES // len(means))
+    data = CodeBatches(
+        means, stds, batch_size=256, repeats=repeats, seed=config.seed, validation=_FLOW_HELD * (len(means) >= 20)
+    )
+    settings = FitConfig(
+        max_epochs=150,
+        learning_rate=3e-3,
+        weight_decay=1e-2,
+        patience=30,
+        seed=config.seed,
+        device=str(means.device),
+        precision="float64" if means.dtype == torch.float64 else "float32",
+        deterministic=config.deterministic,
+    )
+    train_network(flow, data, settings, progress=False)
+    flow.requires_grad_(False)
+
+
+def _scaled_batches(predictor: Predictor, train: Sequence[Series]) -> Iterator[Batch]:
+    """Training series in model units, on the model's own device and type."""
     parameter = next(predictor.model.parameters())
-    parts = [train[first : first + _DENSITY_BATCH] for first in range(0, len(train), _DENSITY_BATCH)]
-    batches = (collate([predictor.scaled(one) for one in part]).to(parameter.device, parameter.dtype) for part in parts)
-    predictor.model.fit_latent_density(batches, seed=predictor.seed)
+    for first in range(0, len(train), _DENSITY_BATCH):
+        part = train[first : first + _DENSITY_BATCH]
+        yield collate([predictor.scaled(one) for one in part]).to(parameter.device, parameter.dtype)
 
 
 def _baselines(train: Sequence[Series], config: SeriesConfig, choices: Choices) -> Baselines:

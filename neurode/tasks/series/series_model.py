@@ -153,11 +153,16 @@ class SeriesModel:
             warnings.warn(sentence, UserWarning, stacklevel=2)
         return forecast(fitted, table, coming, share)
 
-    def sample(self, n: int, times: Sequence[float | str] | None = None, *, seed: int = 0) -> "pd.DataFrame":
-        """`n` made series; times since their start, a typical series' own when not given (see `answers.sampling`)."""
+    def sample(
+        self, n: int, times: Sequence[float | str] | None = None, *, seed: int = 0, prior: str | None = None
+    ) -> "pd.DataFrame":
+        """`n` made series; times since their start, a typical series' own when not given (see `answers.sampling`).
+
+        prior: "mixture", or "flow" where the model was trained with prior="flow"; None, what it was trained with.
+        """
         from neurode.tasks.series.answers.sampling import sample
 
-        return sample(self._ready(), n, times, seed)
+        return sample(self._ready(), n, times, seed, prior)
 
     def encode(self, source: Source = None, *, strict: bool = False) -> "pd.DataFrame":
         """The code of each series: id columns, code_1, code_2, ... and their standard deviations code_1_std, ..."""

@@ -14,29 +14,34 @@ _REACH = 10
 """How many times the length of a typical series made ones may be: nothing was learned of what lies further out."""
 
 
-def sample_values(fitted: Fitted, n: int, times: np.ndarray, seed: int) -> np.ndarray:
+def sample_values(fitted: Fitted, n: int, times: np.ndarray, seed: int, prior: str | None = None) -> np.ndarray:
     """(n, times, features) made values in the user's units; times since the start, in time units."""
     network, scaling = fitted.network, fitted.scaling
     parameter = next(network.parameters())
     tau = torch.as_tensor(times / scaling.time_scale, dtype=parameter.dtype, device=parameter.device)
     offset = (fitted.sample_start - scaling.calendar_zero) / scaling.time_scale
-    made = network.sample(n, tau, seed=seed, offset=offset)
+    made = network.sample(n, tau, seed=seed, offset=offset, prior=prior)
     values = scaling.values_to_user(made.double().cpu().numpy())
     return values if fitted.predictor.levels is None else values + fitted.predictor.levels
 
 
-def sample(fitted: Fitted, n: int, times: Sequence[float | str] | None, seed: int) -> pd.DataFrame:
+def sample(
+    fitted: Fitted, n: int, times: Sequence[float | str] | None, seed: int, prior: str | None = None
+) -> pd.DataFrame:
     """`n` made series at `times` since their start: numbers in the table's time unit, or texts such as 0 and 24h.
 
     The id columns hold 1, 2, ... ("sample 1" where ids are texts); times begin where training series typically begin.
-    ValueError for n below 1 or for negative times; DataError for texts that are no length of time, and for times beyond
-    ten typical series.
+    prior: what codes are drawn from, "mixture" or "flow"; None, what the model was trained with.
+    ValueError for n below 1, negative times or an unknown prior; DataError for a flow that was not trained, texts that
+    are no length of time, and times beyond ten typical series.
     """
     if n < 1:
         raise ValueError(f"n={n} must be at least 1: the number of series to make.")
+    if prior == "flow" and fitted.network.flow is None:
+        raise DataError("this model has no flow to draw from. Train it with prior=flow, or leave the prior out")
     since = fitted.sample_times if times is None else _since_start(fitted, times)
     schema = fitted.schema
-    values = sample_values(fitted, n, since, seed)
+    values = sample_values(fitted, n, since, seed, prior)
     number = np.repeat(np.arange(1, n + 1), len(since))
     columns = {}
     for name, dtype in zip(schema.id, schema.id_dtypes, strict=True):

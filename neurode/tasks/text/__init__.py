@@ -1,0 +1,1 @@
+"""Sentences: train on a text, walk from one sentence to another, and measure the walk."""

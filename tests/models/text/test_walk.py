@@ -1,0 +1,99 @@
+import pytest
+import torch
+
+from neurode.models.text.paths import LinearPath
+from neurode.models.text.walk import PLACINGS, EvenPlaces, TextPlaces, evenest, walk
+from neurode.models.text.word_distance import distance_table
+from tests.models.text.stand_in import StandIn
+
+
+def rounded(codes: torch.Tensor) -> list[list[int]]:
+    """A model that writes the whole numbers nearest to a code, but stands still for the first half of the way."""
+    return [[int(x) for x in row] for row in torch.relu(codes - 5).round().tolist()]
+
+
+def ends(pairs: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.zeros(pairs, 3), torch.tensor([[10.0, 10.0, 6.0]]).expand(pairs, -1)
+
+
+@pytest.mark.parametrize("placing", list(PLACINGS))
+def test_a_walk_has_the_asked_points_and_starts_and_ends_at_its_ends(placing):
+    model = StandIn()
+    start, end = (torch.randn(5, model.dim, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    found = walk(LinearPath(), start, end, 11, model.decode, placing)
+    assert len(found) == 5
+    for pair, one in enumerate(found):
+        assert len(one) == len(one.places) == len(one.codes) == 11
+        assert (one.places[1:] > one.places[:-1]).all()
+        assert torch.equal(one.codes[0], start[pair])
+        assert torch.equal(one.codes[-1], end[pair])
+        assert one.sentences == model.decode(one.codes)
+        torch.testing.assert_close(one.codes, torch.lerp(start[pair], end[pair], one.places[:, None]))
+
+
+def test_even_places_are_even():
+    found = walk(LinearPath(), *ends(1), 5, rounded, "even")[0]
+    assert found.places.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert found.distinct == 3
+
+
+def test_places_by_the_text_find_more_sentences_and_smaller_jumps():
+    even, text = (walk(LinearPath(), *ends(1), 7, rounded, placing)[0] for placing in ("even", "text"))
+    assert text.distinct == 7 > even.distinct
+    jumps = [distance_table(one.sentences).diagonal(1) for one in (even, text)]
+    assert jumps[1].max() <= jumps[0].max()
+    assert (jumps[1] > 0).all()
+
+
+def test_looking_closer_finds_sentences_between_two_looks():
+    coarse = walk(LinearPath(), *ends(1), 9, rounded, TextPlaces(looks=9, rounds=0))[0]
+    close = walk(LinearPath(), *ends(1), 9, rounded, TextPlaces(looks=9, rounds=3, closer=4))[0]
+    assert close.distinct > coarse.distinct
+
+
+def test_pairs_of_a_batch_are_placed_each_by_its_own_text():
+    start = torch.zeros(2, 3)
+    end = torch.tensor([[10.0, 10.0, 6.0], [6.0, 20.0, 10.0]])
+    together = walk(LinearPath(), start, end, 6, rounded)
+    for pair in range(2):
+        alone = walk(LinearPath(), start[pair : pair + 1], end[pair : pair + 1], 6, rounded)[0]
+        assert alone.sentences == together[pair].sentences
+        torch.testing.assert_close(alone.places, together[pair].places)
+
+
+def test_the_chosen_sentences_are_distinct_and_in_the_smallest_even_steps():
+    line = [[0] * (6 - k) + [1] * k for k in (0, 0, 1, 2, 2, 3, 4, 5, 6, 6)]
+    chosen = evenest(line, [i / 9 for i in range(10)], 4)
+    assert [sum(line[i]) for i in chosen] == [0, 2, 4, 6]
+
+
+def test_a_sentence_that_comes_back_is_shown_once():
+    a, b, c, d = [4], [5], [6], [7]
+    chosen = evenest([a, b, c, b, b, a, d], [i / 6 for i in range(7)], 4)
+    shown = [[a, b, c, b, b, a, d][i] for i in chosen]
+    assert shown == [a, c, b, d]
+
+
+def test_a_step_back_is_passed_over_where_another_way_is_as_short():
+    start, end = [4, 4, 4, 4], [5, 5, 5, 5]
+    line = [start, [5, 4, 4, 4], [5, 5, 4, 4], [5, 4, 4, 6], [5, 5, 5, 4], end]
+    chosen = evenest(line, [i / 5 for i in range(6)], 5)
+    assert 3 not in chosen
+
+
+def test_where_the_curve_holds_too_few_sentences_some_are_repeated():
+    still = lambda codes: [[4] if float(row[0]) < 0.5 else [5] for row in codes]  # noqa: E731 - a model in one line
+    found = walk(LinearPath(), torch.zeros(1, 1), torch.ones(1, 1), 6, still)[0]
+    assert len(found) == 6
+    assert found.distinct == 2
+    same = walk(LinearPath(), torch.zeros(1, 1), torch.zeros(1, 1), 6, still)[0]
+    assert len(same) == 6
+
+
+def test_impossible_walks_are_refused():
+    with pytest.raises(ValueError, match="placing='odd' is unknown. There are: even, text"):
+        walk(LinearPath(), *ends(), 5, rounded, "odd")
+    with pytest.raises(ValueError, match="steps=1 must be at least 2"):
+        walk(LinearPath(), *ends(), 1, rounded, EvenPlaces())
+    with pytest.raises(ValueError, match="looks=1 must be at least 2"):
+        TextPlaces(looks=1)
