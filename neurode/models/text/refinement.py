@@ -49,14 +49,15 @@ class Refinement:
     steps: of Adam at most; a sentence leaves as soon as it holds. stride: Adam's step size, in units of the code.
     margin: by how many nats each right word is to lead the next best one. surprisal: weight of -log p(sentence | code)
     beside the missing leads. prior_weight: of the prior's log density, by which codes stay where codes are; it has an
-    effect only where a prior is given.
+    effect only where a prior is given. Over the first half of the steps the margin that a sentence leaves at and the
+    prior fade to nothing: what is hard to hold is held at last by any lead, anywhere.
     """
 
     steps: int = 200
     stride: float = 0.05
-    margin: float = 0.5
+    margin: float = 0.2
     surprisal: float = 0.1
-    prior_weight: float = 0.02
+    prior_weight: float = 0.05
 
     def __post_init__(self):
         if self.steps < 0 or not self.stride > 0:
@@ -125,14 +126,15 @@ def refine_codes(
     for step in range(how.steps + 1):
         lead, slope = _lead_and_slope(model, climb.codes, rows_of(batch, rows), how)
         best.keep(rows, climb.codes, lead, step)
-        going = lead < how.margin
+        left = max(0.0, 1 - 2 * step / max(1, how.steps))
+        going = (lead < how.margin * left) | (lead <= 0)
         if step == how.steps or not bool(going.any()):
             break
         if not bool(going.all()):  # a sentence that holds leaves the computation
             rows, slope = rows[going], slope[going]
             climb.keep(going)
         if prior is not None and how.prior_weight:
-            slope = slope - how.prior_weight * prior.score(climb.codes)
+            slope = slope - left * how.prior_weight * prior.score(climb.codes)
         climb.step(slope, how.stride)
     wanted = [row[:length] for row, length in zip(batch.tokens.tolist(), batch.lengths.tolist(), strict=True)]
     with torch.no_grad():
