@@ -111,18 +111,17 @@ def test_of_one_sentence_the_surest_place_is_shown():
 
 
 def test_a_walk_asks_for_the_models_doubt():
-    doubted = [5, 5]
+    start, end = torch.zeros(1, 3), torch.tensor([[14.0, 14.0, 10.0]])
+    free = walk(LinearPath(), start, end, 9, rounded)[0]
+    doubted = free.sentences[4]
 
     def doubt(codes, sentences):
         assert rounded(codes) == sentences
-        return torch.tensor([50.0 if sentence[:2] == doubted else 0.0 for sentence in sentences])
+        return torch.tensor([50.0 if sentence == doubted else 0.0 for sentence in sentences])
 
-    start, end = torch.zeros(1, 3), torch.tensor([[14.0, 14.0, 10.0]])
-    free = walk(LinearPath(), start, end, 9, rounded, TextPlaces(lanes=0))[0]
-    wary = walk(LinearPath(), start, end, 9, rounded, TextPlaces(lanes=0), doubt=doubt)[0]
-    bold = walk(LinearPath(), start, end, 9, rounded, TextPlaces(lanes=0, caution=0), doubt=doubt)[0]
-    assert any(sentence[:2] == doubted for sentence in [*free.sentences, *bold.sentences])
-    assert not any(sentence[:2] == doubted for sentence in wary.sentences)
+    assert doubted not in walk(LinearPath(), start, end, 9, rounded, doubt=doubt)[0].sentences
+    assert doubted in walk(LinearPath(), start, end, 9, rounded, TextPlaces(caution=0), doubt=doubt)[0].sentences
+    assert walk(LinearPath(), start, end, 9, rounded, "even", doubt=doubt)[0].places[4] == 0.5
 
 
 def test_where_the_curve_holds_too_few_sentences_some_are_repeated():
