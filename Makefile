@@ -17,7 +17,7 @@ INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAG
 # Two processes, one thread each: the suite is made for two cores.
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-.PHONY: help demo test check slow bench docs pictures clean
+.PHONY: help demo test check slow bench bench-memory docs pictures clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make check   ruff, pyrefly, and the directions of imports"
 	@echo "make slow    the slow tests"
 	@echo "make bench   neurode beside torchdiffeq and torchode"
+	@echo "make bench-memory memory and time of each gradient, and a training over 10,000 steps (25 minutes)"
 	@echo "make docs    the documentation, in docs/_build/html"
 	@echo "make pictures the pictures of docs/gradients.md, computed again"
 	@echo "make clean   remove what the targets above wrote, but neither $(VENV) nor any result of yours"
@@ -47,6 +48,10 @@ check: $(VENV)/.has-dev
 
 bench: $(VENV)/.has-bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
+
+bench-memory: $(VENV)/.has-bench
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.gradient_memory
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.long_horizon
 
 docs: $(VENV)/.has-docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

@@ -10,10 +10,12 @@ from neurode.core.errors import SolveError, Status
 from neurode.core.nest import PerSample, describe, map_leaves
 from neurode.core.protocols import VectorField
 from neurode.core.state import State, StateLayout, layout_of
+from neurode.core.transforms import host_array, lowered
 from neurode.gradients.catalogue import gradient_of
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.integration.control import choose_controller
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
+from neurode.integration.mapped import lifted
 from neurode.integration.problem import Problem
 from neurode.integration.save import Save, What, save_of
 from neurode.integration.solution import DenseOutput, Solution, Stats
@@ -78,6 +80,16 @@ def solve(
     if batching not in ("joint", "per_sample"):
         raise ValueError(f"batching must be 'joint' or 'per_sample', but is {batching!r}.")
     _refuse_what_is_not_there(events, engine)
+    way = gradient_of(gradient)
+    lift = lifted(f, y0, ts, args, batching=batching, rtol=rtol, atol=atol, step_size=step_size, traced=way.is_traced)
+    if lift is not None:
+        with lowered(lift.level):
+            solution = solve(
+                lift.f, lift.y0, lift.ts, args=lift.args, method=method, rtol=lift.rtol, atol=lift.atol,
+                step_size=step_size, controller=controller, batching=lift.batching, gradient=way, save=save,
+                engine=engine, max_steps=max_steps, throw=throw,
+            )  # fmt: skip
+        return lift.back(solution)
     per_sample = batching == "per_sample"
     layout = layout_of(y0, per_sample=per_sample)
     state = layout.pack(y0)
@@ -99,7 +111,7 @@ def solve(
         atol=_tolerance("atol", atol, default_atol, layout, state),
         max_steps=max_steps or (MAX_STEPS if isinstance(chosen, AdaptiveSteps) else 2**62),
     )
-    solution = _solution(problem, gradient_of(gradient).run(problem))
+    solution = _solution(problem, way.run(problem))
     if throw and not solution.succeeded:
         raise _failure(problem, solution)
     return solution
@@ -156,7 +168,7 @@ def _solution(problem: Problem, run: Differentiated) -> Solution:
     if run.starts is not None and run.stages is not None:
         # The stepper that ran: a gradient may have wrapped the one of the problem.
         matrix = trajectory.recorder.stepper.dense_matrix
-        dense = DenseOutput(layout, run.starts, run.stages, matrix, trajectory, problem.y0)
+        dense = DenseOutput(layout, run.starts, run.stages, matrix, trajectory, problem.y0, problem.times)
     ts, rows, lengths = _shown_times(problem, trajectory)
     ys = _arrange(run, rows, problem.lanes)
 
@@ -217,10 +229,10 @@ def _arrange(run: Differentiated, rows: int, lanes: int) -> torch.Tensor:
 
 
 def _failure(problem: Problem, solution: Solution) -> SolveError:
-    statuses = np.atleast_1d(solution.status.numpy())
+    statuses = np.atleast_1d(host_array(solution.status))
     failed = np.flatnonzero(statuses != Status.SUCCESS)
     worst = Status(int(statuses[failed[0]]))
-    steps = np.atleast_1d(solution.stats.num_steps.numpy())[failed[0]]
+    steps = np.atleast_1d(host_array(solution.stats.num_steps))[failed[0]]
     who = (
         f"sample {failed[0]} ({len(failed)} of {len(statuses)} failed): " if problem.equation.layout.per_sample else ""
     )
@@ -230,8 +242,8 @@ def _failure(problem: Problem, solution: Solution) -> SolveError:
         if isinstance(control, AdaptiveSteps)
         else "constant steps"
     )
-    reached = np.atleast_1d(solution.reached.numpy())[failed[0]]
-    size = np.atleast_1d(solution.last_step.numpy())[failed[0]]
+    reached = np.atleast_1d(host_array(solution.reached))[failed[0]]
+    size = np.atleast_1d(host_array(solution.last_step))[failed[0]]
     t0, t1 = (
         np.atleast_1d(edge)[failed[0] if np.ndim(edge) else 0] for edge in (problem.times.first, problem.times.last)
     )

@@ -62,9 +62,9 @@ class StateLayout:
         goes."""
         lead = matrix.shape[:-1] if self.per_sample else matrix.shape[:-2]
         if self.kind == "tensor":
-            return matrix.reshape(*lead, *self.shapes[0])
+            return matrix.reshape((*lead, *self.shapes[0]))
         pieces = matrix.split([prod(shape) for shape in self.shapes], dim=-1)
-        parts = [piece.reshape(*lead, *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
+        parts = [piece.reshape((*lead, *shape)) for piece, shape in zip(pieces, self.shapes, strict=True)]
         return tuple(parts) if self.kind == "tuple" else dict(zip(self.keys, parts, strict=True))
 
     def check_derivative(self, dy: State, lanes: int) -> None:

@@ -1,12 +1,15 @@
 """Evaluations of the field with one small graph each, pulled back one at a time: how exact gradients re-run a solve."""
 
-from collections.abc import Callable
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from neurode.core.equation import AbstractEquation
+from neurode.core.held import Held
+from neurode.core.transforms import is_wrapped
 
 
 @dataclass
@@ -30,6 +33,7 @@ class Tape:
         self, equation: AbstractEquation, parameters: list[torch.Tensor], *, wants_args: list[bool], time: bool
     ):
         self.parameters, self.time = parameters, time
+        self.goes_once = False
         originals = equation.args_tensors
         self.args_leaves = [
             tensor.detach().requires_grad_(wanted) for tensor, wanted in zip(originals, wants_args, strict=True)
@@ -50,6 +54,23 @@ class Tape:
             for leaf, follows in zip(self.args_leaves, self.follows, strict=True)
         ]
         return TapeScope(self, self.equation.with_args_tensors(leaves), leaves, rows=rows)
+
+    def pull_back(
+        self, value: torch.Tensor, wanted: list[torch.Tensor], value_bar: torch.Tensor
+    ) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of the wanted leaves of one call's graph.
+
+        The graph may run on into one made outside (weights computed by another network), and has to survive the call. A
+        compiled field cannot: it gives its buffers away, and says so.
+        """
+        if not self.goes_once:
+            try:
+                return torch.autograd.grad(value, wanted, value_bar, retain_graph=True, allow_unused=True)
+            except RuntimeError as error:
+                if "donated" not in str(error):
+                    raise
+                self.goes_once = True
+        return torch.autograd.grad(value, wanted, value_bar, allow_unused=True)
 
     def add(self, gradients: tuple[torch.Tensor | None, ...], rows: torch.Tensor | None) -> None:
         """Sum one call's gradients of [*parameters, *args]; those of a sample go to its own row."""
@@ -95,10 +116,7 @@ class TapeScope:
             return torch.zeros_like(call.y), torch.zeros_like(call.t) if self.tape.time else None
         wanted = [leaf for leaf in (*self.tape.parameters, *self.args_leaves) if leaf.requires_grad]
         times = [call.t] if self.tape.time else []
-        # The graph may run on into one made outside (weights computed by another network): it must survive this call.
-        gradients = torch.autograd.grad(
-            call.value, [call.y, *times, *wanted], value_bar, retain_graph=True, allow_unused=True
-        )
+        gradients = self.tape.pull_back(call.value, [call.y, *times, *wanted], value_bar)
         y_bar = gradients[0] if gradients[0] is not None else torch.zeros_like(call.y)
         t_bar = None
         if times:
@@ -111,58 +129,66 @@ class TapeScope:
         return y_bar, t_bar
 
 
-def captured_leaves(f: Callable, value: torch.Tensor, known: list[torch.Tensor]) -> list[torch.Tensor]:
-    """The leaf tensors that a field depends on beside its arguments: what its graph reaches, and parameters it holds.
-
-    f: the field. value: what one call returned, with its graph. known: leaves that are counted elsewhere (args).
-    Parameters held by a module (or by modules in a closure, partial or bound method) count even if that call did not
-    use them.
-    """
-    found: dict[int, torch.Tensor] = {}
-    for tensor in _held_parameters(f, set()):
-        if tensor.requires_grad:
-            found[id(tensor)] = tensor
-    stack, seen = [value.grad_fn], set()
-    while stack:
-        node = stack.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        variable = getattr(node, "variable", None)
-        if isinstance(variable, torch.Tensor) and variable.requires_grad:
-            found[id(variable)] = variable
-        stack.extend(parent for parent, _ in node.next_functions)
-    for tensor in known:
-        found.pop(id(tensor), None)
-    return list(found.values())
-
-
-def _held_parameters(thing: Any, seen: set[int]) -> list[torch.Tensor]:
-    if id(thing) in seen:
-        return []
-    seen.add(id(thing))
-    if isinstance(thing, torch.nn.Module):
-        # A leaf only: a module of a data-parallel replica holds tensors with a history, found through the graph.
-        return [parameter for parameter in thing.parameters() if parameter.is_leaf]
-    if isinstance(thing, torch.Tensor):
-        return [thing] if thing.is_leaf else []
-    inner = [cell.cell_contents for cell in getattr(thing, "__closure__", None) or () if _filled(cell)]
-    for name in ("__self__", "__func__", "__wrapped__", "func"):
-        inner.append(getattr(thing, name, None))
-    for name in ("args", "__defaults__"):
-        value = getattr(thing, name, None)
-        if isinstance(value, tuple):
-            inner.extend(value)
-    keywords = getattr(thing, "keywords", None)
-    if isinstance(keywords, dict):
-        inner.extend(keywords.values())
-    interesting = (item for item in inner if isinstance(item, (torch.nn.Module, torch.Tensor)) or callable(item))
-    return [tensor for item in interesting for tensor in _held_parameters(item, seen)]
-
-
-def _filled(cell) -> bool:
+@contextmanager
+def hooks_aside(tensors: Sequence[torch.Tensor]) -> Iterator[None]:
+    """Without the hooks of these tensors, and without gradients retained in them: both are for a whole gradient, not
+    for that of each recorded call."""
+    hooked = [(tensor._backward_hooks, dict(tensor._backward_hooks)) for tensor in tensors if tensor._backward_hooks]
+    retained = [(tensor, tensor.grad) for tensor in tensors if tensor.retains_grad]
     try:
-        cell.cell_contents  # noqa: B018 - reading an empty cell raises
-    except ValueError:
-        return False
-    return True
+        for present, _ in hooked:
+            present.clear()
+        yield
+    finally:
+        for present, hooks in hooked:
+            present.update(hooks)
+        for tensor, gradient in retained:
+            tensor.grad = gradient
+
+
+def captured(held: Held, value: torch.Tensor) -> list[torch.Tensor]:
+    """The tensors beside its arguments that a field's gradients are gradients of: where its graphs begin.
+
+    held: by the field. value: what one call returned; its arguments had no graph. These are leaves, and tensors with a
+    history that the field has in hand (an encoder's output, weights made by another network): the graph behind them is
+    walked once, by autograd, and not at every call. What the field's code names, and the parameters of modules, count
+    even if that call did not use them; other attributes only if it did. Leaves out of sight are found by the graph.
+    """
+    # What belongs to a transform of torch.func is an argument by now.
+    own = [tensor for tensor in held.tensors if tensor.requires_grad and not is_wrapped(tensor)]
+    leaves = {id(tensor): tensor for tensor in own if tensor.is_leaf}
+    in_hand = {_edge(tensor): tensor for tensor in own if not tensor.is_leaf}
+    variables, seen = _walk([_edge(value)], stops=in_hand)
+    named = {id(tensor) for tensor in held.named}
+    made = {edge: tensor for edge, tensor in in_hand.items() if edge in seen or id(tensor) in named}
+    found = leaves | variables
+    behind, passed = _walk([edge for node, _ in made for edge in node.next_functions], stops={})
+    if found.keys() & behind.keys() or made.keys() & passed:
+        # One of them is made from another one: their gradients are taken together, behind all that is made.
+        return list((found | behind).values())
+    return [*found.values(), *made.values()]
+
+
+Edge = tuple[Any, int]
+"""A node of a graph and the number of one of its outputs."""
+
+
+def _edge(tensor: torch.Tensor) -> Edge:
+    return tensor.grad_fn, tensor.output_nr
+
+
+def _walk(edges: list[Edge], stops: Container[Edge]) -> tuple[dict[int, torch.Tensor], set[Edge]]:
+    """The leaves that a graph reaches from these edges, and all edges on the way; not beyond `stops`."""
+    leaves, seen = {}, set()
+    while edges:
+        edge = edges.pop()
+        if edge[0] is None or edge in seen:
+            continue
+        seen.add(edge)
+        if edge in stops:
+            continue
+        variable = getattr(edge[0], "variable", None)
+        if isinstance(variable, torch.Tensor) and variable.requires_grad:
+            leaves[id(variable)] = variable
+        edges.extend(edge[0].next_functions)
+    return leaves, seen

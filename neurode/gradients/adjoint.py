@@ -18,7 +18,8 @@ from neurode.gradients.adjoint_solve import AdjointControl, AdjointSolve, Adjoin
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.gradients.journal import SomeStates
 from neurode.gradients.schedule import Slots, check_slots
-from neurode.gradients.trail import AbstractTrail, WayBack, solve_with_trail
+from neurode.gradients.trail import AbstractTrail, WayBack
+from neurode.gradients.walk import solve_with_trail
 from neurode.gradients.window import DenseStep, JointWindow, LaneWindow, Window
 from neurode.integration.control import choose_controller
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps

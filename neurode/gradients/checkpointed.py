@@ -13,7 +13,8 @@ from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.gradients.journal import EveryState, SomeStates
 from neurode.gradients.schedule import Slots, check_slots
 from neurode.gradients.sweep import Sweep
-from neurode.gradients.trail import AbstractExactTrail, solve_with_trail
+from neurode.gradients.trail import AbstractExactTrail
+from neurode.gradients.walk import solve_with_trail
 from neurode.integration.problem import AcceptedStep, Attempt, Problem
 from neurode.methods.stepper import StepResult
 

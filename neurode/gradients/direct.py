@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from neurode.core.transforms import forward_mode
 from neurode.gradients.gradient import AbstractGradient, Differentiated, kept_steps
 from neurode.integration.loop import integrate
 from neurode.integration.problem import Problem
@@ -18,6 +19,10 @@ class Direct(AbstractGradient):
     included.
     """
 
+    @property
+    def is_traced(self) -> bool:
+        return True
+
     def run(self, problem: Problem) -> Differentiated:
-        trajectory = integrate(problem, traced=torch.is_grad_enabled())
+        trajectory = integrate(problem, traced=torch.is_grad_enabled() or forward_mode())
         return Differentiated(trajectory, trajectory.values, *kept_steps(trajectory, problem))

@@ -9,6 +9,7 @@ import torch
 
 from neurode.core.equation import HostTime
 from neurode.core.state import StateLayout
+from neurode.core.transforms import host_array
 from neurode.gradients.anchors import StatePair
 from neurode.integration.controller import AdaptiveSteps
 from neurode.integration.problem import Problem
@@ -86,7 +87,7 @@ def warn_of_gap(problem: Problem, places: list[Place], coupling: float) -> None:
     # Norm by norm: a component that passes through zero is no reason to complain.
     ratio = torch.linalg.vector_norm(y - z, dim=2) / torch.linalg.vector_norm(size, dim=2)
     # A state that is NaN has a status that says so.
-    table = ratio.nan_to_num(nan=0.0).cpu().numpy().max(axis=1, initial=0.0)
+    table = host_array(ratio.nan_to_num(nan=0.0)).max(axis=1, initial=0.0)
     rows = np.flatnonzero(table > (GAP_IN_TOLERANCES if adaptive else GAP_IN_STATES))
     if len(rows) == 0:
         return

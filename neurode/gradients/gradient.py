@@ -32,6 +32,11 @@ class AbstractGradient(ABC):
         """Is the gradient that of the discrete solution, with the accepted steps held fixed?"""
         return True
 
+    @property
+    def is_traced(self) -> bool:
+        """Does autograd follow the loop itself, so that derivatives of any order and direction come of themselves?"""
+        return False
+
     @abstractmethod
     def run(self, problem: Problem) -> Differentiated:
         """Solve, such that the values are differentiable by y0, captured parameters, args and times."""

@@ -18,7 +18,8 @@ from neurode.gradients.drift import DriftMonitor, Place, warn_of_gap
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.gradients.step_log import StepLog
 from neurode.gradients.sweep import Sweep
-from neurode.gradients.trail import AbstractExactTrail, solve_with_trail
+from neurode.gradients.trail import AbstractExactTrail
+from neurode.gradients.walk import solve_with_trail
 from neurode.integration.problem import AcceptedStep, Attempt, Problem
 from neurode.methods.reversible import ReversibleRungeKutta, reversible
 from neurode.methods.stepper import StepResult

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
+from neurode.core.transforms import host_array
 from neurode.integration.controller import rounded_down
 
 RatioNorm = Callable[[torch.Tensor], torch.Tensor]
@@ -30,7 +31,7 @@ def first_step_size(
     def norm(x: torch.Tensor) -> np.ndarray:
         ratio = equation.layout.flat(x / scale).double()
         ratio = torch.linalg.vector_norm(ratio, dim=1) / max(1, ratio.shape[1]) ** 0.5
-        return ratio.cpu().numpy()
+        return host_array(ratio)
 
     length = np.abs(np.atleast_1d(span))
     d0, d1 = norm(y0), norm(f0)

@@ -10,6 +10,7 @@ import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.errors import Status
+from neurode.core.transforms import host_array, host_number
 from neurode.integration.clock import JointClock, LaneClock, clock_for
 from neurode.integration.controller import AdaptiveSteps
 from neurode.integration.first_step import first_step_size
@@ -82,11 +83,11 @@ class _Run:
         A joint solve with constant steps is looked at once, at its end.
         """
         if isinstance(self.clock, JointClock):
-            if self.adaptive and not bool(torch.isfinite(values).all()):
+            if self.adaptive and not host_number(torch.isfinite(values).all()):
                 self.clock.fail(Status.NON_FINITE)
                 return True
             return False
-        finite = torch.isfinite(values).all(dim=1).cpu().numpy()
+        finite = host_array(torch.isfinite(values).all(dim=1))
         if finite.all():
             return False
         self.clock.fail(~finite, Status.NON_FINITE)
@@ -247,13 +248,13 @@ class _Run:
         With constant steps: 0 where the step ended finite, NaN where not.
         """
         if not self.adaptive:
-            return np.where(torch.isfinite(result.y1).all(dim=1).cpu().numpy(), 0.0, np.nan)
+            return np.where(host_array(torch.isfinite(result.y1).all(dim=1)), 0.0, np.nan)
         scale = self._scale(torch.maximum(self.y.detach().abs(), result.y1.detach().abs()))
         assert result.error is not None
         ratio = result.error.div_(scale)
         if self.joint:
-            return torch.linalg.vector_norm(ratio).item() / max(1, scale.numel()) ** 0.5
-        return torch.linalg.vector_norm(ratio, dim=1).double().cpu().numpy() / max(1, scale.shape[1]) ** 0.5
+            return host_number(torch.linalg.vector_norm(ratio)) / max(1, scale.numel()) ** 0.5
+        return host_array(torch.linalg.vector_norm(ratio, dim=1).double()) / max(1, scale.shape[1]) ** 0.5
 
     def _anchored(self, time: HostTime, anchor: Any) -> torch.Tensor:
         """A time as a tensor that carries the gradient of the row of ts it is taken from."""
@@ -276,7 +277,7 @@ class _Run:
     def finish(self) -> Trajectory:
         clock, recorder = self.clock, self.recorder
         status = np.atleast_1d(np.asarray(clock.status, dtype=int)).copy()
-        if isinstance(clock, JointClock) and not bool(torch.isfinite(self.y).all()):
+        if isinstance(clock, JointClock) and not host_number(torch.isfinite(self.y).all()):
             # One look at the end finds a state that exploded where nothing watched it.
             status[status == Status.SUCCESS] = Status.NON_FINITE
         width = self.problem.equation.layout.width

@@ -1,6 +1,7 @@
 """What a solve returns: values, how it ended, what it cost, and (save="dense") a function of time."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ import torch
 from neurode.core.errors import Status
 from neurode.core.nest import describe
 from neurode.core.state import State, StateLayout
+from neurode.core.transforms import bare, host_array
 from neurode.integration.backward_stats import BackwardStats
 from neurode.integration.problem import Trajectory
 from neurode.integration.times import OutputTimes
@@ -47,13 +49,13 @@ class Solution:
     stats: Stats
     reached: torch.Tensor
     last_step: torch.Tensor
-    dense: "DenseOutput | None" = None
+    dense: "Dense | None" = None
     backward: BackwardStats | None = None
 
     @property
     def succeeded(self) -> bool:
         """Did every sample reach the end of its interval?"""
-        return bool((self.status == int(Status.SUCCESS)).all())
+        return bool((bare(self.status) == int(Status.SUCCESS)).all())
 
     def evaluate(self, t: torch.Tensor | float) -> State:
         """The solution at any times inside the solve, by the method's own dense output; differentiable, also by t.
@@ -70,6 +72,12 @@ class Solution:
         return self.dense.evaluate(t)
 
 
+class Dense(Protocol):
+    """The solution as a function of time."""
+
+    def evaluate(self, t: torch.Tensor | float) -> State: ...
+
+
 class DenseOutput:
     """Polynomials in time, one a step and lane.
 
@@ -84,16 +92,17 @@ class DenseOutput:
         dense_matrix: np.ndarray,
         trajectory: Trajectory,
         y0: torch.Tensor,
+        times: OutputTimes,
     ):
         dense = trajectory.recorder.dense
         assert dense is not None
         self.layout, self.y0 = layout, layout.flat(y0)
-        self.t0 = np.atleast_1d(trajectory.recorder.times.first)
+        self.t0 = np.atleast_1d(times.first)
         self.starts, self.stages, self.matrix = starts, stages, dense_matrix
         rows_t = np.concatenate(dense.t) if dense.t else np.zeros(0)
         rows_end = np.concatenate(dense.t_end) if dense.t_end else np.zeros(0)
         rows_lane = np.concatenate(dense.lane) if dense.lane else np.zeros(0, dtype=int)
-        times, device = trajectory.recorder.times, layout.device
+        device = layout.device
         self.row_t = _traced_times(times, rows_t, dense.anchor, rows_lane, device)
         self.row_size = _traced_times(times, rows_end, dense.anchor_end, rows_lane, device) - self.row_t
         self.rows_of = [np.flatnonzero(rows_lane == lane) for lane in range(len(self.t0))]
@@ -117,12 +126,12 @@ class DenseOutput:
 
     def _common_times(self, times: torch.Tensor) -> State:
         lanes = len(self.t0)
-        host = times.detach().cpu().double().numpy()
+        host = host_array(times).astype(np.float64)
         rows = np.stack([self._rows_at(host, lane) for lane in range(lanes)], axis=1)
         return self.layout.unpack_rows(self._read(times.unsqueeze(1).expand(-1, lanes), rows))
 
     def _own_times(self, times: torch.Tensor) -> State:
-        host = times.detach().cpu().double().numpy()
+        host = host_array(times).astype(np.float64)
         if self.layout.per_sample:
             if times.shape[1] != len(self.t0):
                 raise ValueError(f"t has {times.shape[1]} columns, but the batch has {len(self.t0)} samples.")

@@ -8,6 +8,7 @@ import torch
 
 from neurode.core.equation import HostTime
 from neurode.core.nest import describe
+from neurode.core.transforms import host_array, is_differentiated
 
 TimesLike = torch.Tensor | np.ndarray | list | tuple
 
@@ -46,13 +47,26 @@ class OutputTimes:
         return count if self.host.ndim == 1 else np.full(self.host.shape[1], count)
 
 
+def as_times(ts: TimesLike) -> torch.Tensor | list[torch.Tensor]:
+    """`ts` as a tensor, or as a list of 1-D tensors, one a sample; numbers that are tensors keep their gradient."""
+    if isinstance(ts, torch.Tensor):
+        return ts
+    if isinstance(ts, (list, tuple)) and any(isinstance(item, torch.Tensor) for item in ts):
+        if all(isinstance(item, torch.Tensor) and item.ndim == 1 for item in ts):
+            return list(ts)
+        if all(not isinstance(item, torch.Tensor) or item.ndim == 0 for item in ts):
+            like = next(item for item in ts if isinstance(item, torch.Tensor))
+            return torch.stack([torch.as_tensor(item, dtype=torch.float64, device=like.device) for item in ts])
+    return torch.as_tensor(ts, dtype=torch.float64)
+
+
 def read_times(ts: TimesLike, *, lanes: int, per_sample: bool, device: torch.device) -> OutputTimes:
     """Read and check `ts`; raises TypeError or ValueError with what came and what is allowed."""
-    if isinstance(ts, (list, tuple)) and ts and all(isinstance(item, torch.Tensor) and item.ndim == 1 for item in ts):
+    tensor = as_times(ts)
+    if isinstance(tensor, list):
         if not per_sample:
             raise ValueError("ts is a list of tensors, one a sample; that needs batching='per_sample'.")
-        return _ragged(list(ts), lanes, device)
-    tensor = ts if isinstance(ts, torch.Tensor) else torch.as_tensor(ts, dtype=torch.float64)
+        return _ragged(tensor, lanes, device)
     if not tensor.is_floating_point():
         tensor = tensor.double()
     if tensor.ndim not in (1, 2) or tensor.shape[0] == 0 or (tensor.ndim == 2 and not per_sample):
@@ -61,14 +75,14 @@ def read_times(ts: TimesLike, *, lanes: int, per_sample: bool, device: torch.dev
             "" if per_sample or tensor.ndim != 2 else " Times of their own for each sample need batching='per_sample'."
         )
         raise ValueError(f"ts must have shape {allowed} with n >= 1, but is {describe(ts)}.{hint}")
-    host = tensor.detach().cpu().numpy().astype(np.float64)
+    host = host_array(tensor).astype(np.float64)
     if per_sample and tensor.ndim == 1:
         host = np.repeat(host[:, None], lanes, axis=1)
     if per_sample and host.shape[1] != lanes:
         raise ValueError(f"ts has {host.shape[1]} columns, but the batch has {lanes} samples. Pass (n, {lanes}).")
     _check_monotone(host)
     differentiable = None
-    if tensor.requires_grad:
+    if is_differentiated(tensor):
         differentiable = tensor.unsqueeze(1).expand(-1, lanes) if per_sample and tensor.ndim == 1 else tensor
     padding = np.isnan(host)
     lengths = (~padding).sum(axis=0) if padding.any() else None
@@ -82,13 +96,13 @@ def _ragged(lists: list[torch.Tensor], lanes: int, device: torch.device) -> Outp
         raise ValueError("each sample of ts needs at least one time, its t0.")
     dtype = lists[0].dtype if lists[0].is_floating_point() else torch.float64
     padded = torch.nn.utils.rnn.pad_sequence([item.to(dtype) for item in lists], padding_value=float("nan"))
-    host = padded.detach().cpu().numpy().astype(np.float64)
+    host = host_array(padded).astype(np.float64)
     lengths = np.array([len(item) for item in lists])
     for sample, length in enumerate(lengths):
         if not np.isfinite(host[:length, sample]).all():
             raise ValueError(f"ts of sample {sample} holds NaN or infinite times.")
     _check_monotone(host)
-    return OutputTimes(host, padded if padded.requires_grad else None, lengths, padded.detach().to(device))
+    return OutputTimes(host, padded if is_differentiated(padded) else None, lengths, padded.detach().to(device))
 
 
 def _check_monotone(host: np.ndarray) -> None:

@@ -7,6 +7,7 @@ from torch import nn
 
 from neurode.core.protocols import VectorField
 from neurode.core.state import State
+from neurode.core.transforms import bare
 from neurode.gradients.gradient import AbstractGradient
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.integration.save import Save, What
@@ -74,7 +75,7 @@ class NeuralODE(nn.Module):
     ) -> Solution:
         """The Solution over ts; save and throw as in `neurode.solve`."""
         solution = solve(self.field, y0, ts, args=args, save=save, throw=throw, **self.options)
-        self.last_evaluations = int(solution.stats.num_evaluations.max())
+        self.last_evaluations = int(bare(solution.stats.num_evaluations).max())
         return solution
 
     def extra_repr(self) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.tape import Evaluation, TapeScope
+from neurode.core.transforms import outside
 from neurode.methods.stepper import Replayed, StepTime
 from neurode.methods.tableau import Tableau
 
@@ -34,13 +35,15 @@ def _table(tableau: Tableau, count: int, ends_within: bool, dtype: torch.dtype, 
     # Where the end state is not the last slope's argument it is one more row, b, below a.
     extended = matrix if ends_within else np.vstack([matrix, weights])
     whole = count == tableau.num_stages and tableau.b_error is not None
-    return SlopeTable(
-        rows=tuple(tensor(matrix[i, :i]) for i in range(count)),
-        combine=tensor(weights),
-        error=tensor([float(x) for x in tableau.b_error]) if whole and tableau.b_error is not None else None,
-        extended=tensor(extended),
-        columns=tuple(tensor(extended[i + 1 :, i]) for i in range(count)),
-    )
+    # Made once and used in every solve: it must not belong to the transform or the inference mode of the first one.
+    with outside(), torch.inference_mode(False):
+        return SlopeTable(
+            rows=tuple(tensor(matrix[i, :i]) for i in range(count)),
+            combine=tensor(weights),
+            error=tensor([float(x) for x in tableau.b_error]) if whole and tableau.b_error is not None else None,
+            extended=tensor(extended),
+            columns=tuple(tensor(extended[i + 1 :, i]) for i in range(count)),
+        )
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,86 @@ def test_gradients_reach_a_network_that_made_the_weights(batching, gradient):
 
 
 @WAYS
+def test_the_graph_behind_a_captured_tensor_is_walked_once(gradient):
+    """Not at every call of the field: an encoder may be dearer than the whole solve."""
+
+    class Conditioned(nn.Module):
+        def __init__(self, condition):
+            super().__init__()
+            self.condition = condition
+
+        def forward(self, t, y):
+            return torch.tanh(y + self.condition)
+
+    for make in (Conditioned, lambda made: lambda t, y: torch.tanh(y + made)):
+        source, walks = torch.tensor([0.2, -0.4], dtype=torch.float64, requires_grad=True), []
+        made = source * 2
+        made.register_hook(lambda bar, walks=walks: walks.append(bar))
+        made.retain_grad()
+        backward(make(made), gradient)
+        assert len(walks) == 1
+        torch.testing.assert_close(made.grad, walks[0], rtol=1e-13, atol=1e-13)
+        torch.testing.assert_close(source.grad, 2 * walks[0], rtol=1e-13, atol=1e-13)
+
+
+@WAYS
+@BATCHINGS
+def test_weights_made_by_a_network_and_used_only_later_in_the_solve_are_found(batching, gradient):
+    def loss(gradient, method="rk4"):
+        source = torch.tensor([0.2, -0.4], dtype=torch.float64, requires_grad=True)
+        weights = [source * 2, source.sin()]
+        options = {"method": method, "step_size": 0.05, "gradient": gradient, "batching": batching}
+        solve(lambda t, y: y * weights[int((t >= 0.6).all())], y0(), TS, **options).ys[-1].sum().backward()
+        return source.grad
+
+    due = loss(**by_autograd(gradient, "rk4"))
+    near = 1e-10 if gradient in EXACT else 0.02  # a rate that jumps is not for an equation that is solved twice
+    torch.testing.assert_close(loss(gradient), due, rtol=near, atol=near)
+
+
+@WAYS
+@pytest.mark.parametrize("late", [False, True])
+def test_a_tensor_and_one_made_from_it_are_not_counted_twice(late, gradient):
+    """The field holds a leaf, a tensor made from it, and one made from both."""
+
+    def loss(gradient, method="rk4"):
+        source = torch.tensor([0.2, -0.4], dtype=torch.float64, requires_grad=True)
+        made = source.exp()
+        both = made * source
+
+        def f(t, y):
+            slope = y * source + torch.tanh(made * y)
+            return slope + both * (float(t > 0.5) if late else 1.0)
+
+        options = {"method": method, "step_size": 0.05, "gradient": gradient}
+        (solve(f, y0(), TS, **options).ys[-1].sum() + made.sum()).backward()
+        return source.grad
+
+    near = 1e-10 if gradient in EXACT else 0.02
+    torch.testing.assert_close(loss(gradient), loss(**by_autograd(gradient, "rk4")), rtol=near, atol=near)
+
+
+@WAYS
+@BATCHINGS
+@pytest.mark.parametrize("has_history", [False, True])
+def test_what_is_an_argument_and_captured_as_well_has_both_gradients(has_history, batching, gradient):
+    """y0, an argument and the times, each also used by the field behind the solver's back."""
+
+    def gradients(gradient, method="dopri5"):
+        leaves = [y0(True), torch.tensor(0.7, dtype=torch.float64, requires_grad=True), TS.clone().requires_grad_()]
+        start, scale, ts = [leaf * 1 for leaf in leaves] if has_history else leaves
+
+        def f(t, y, a):
+            return -a * (y - 0.5 * start) + scale * ts[1]
+
+        solution = solve(f, start, ts, args=scale, gradient=gradient, method=method, batching="joint", **TIGHT)
+        return torch.autograd.grad(solution.ys.square().sum(), leaves)
+
+    for one, other in zip(gradients(gradient), gradients(**by_autograd(gradient)), strict=True):
+        torch.testing.assert_close(one, other, **within(gradient))
+
+
+@WAYS
 def test_gradients_reach_what_made_y0_and_the_arguments(gradient):
     source = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
     start = torch.stack((source, source**2)).expand(2, 2)

@@ -58,8 +58,9 @@ class SentenceBatch:
         """The ids of each sentence, without padding."""
         return [row[:n] for row, n in zip(self.tokens.tolist(), self.lengths.tolist(), strict=True)]
 
-    def to(self, device) -> "SentenceBatch":
-        """A copy on `device`."""
+    def to(self, device=None, dtype: torch.dtype | None = None) -> "SentenceBatch":
+        """A copy on `device`; `dtype`, which training passes to every batch, changes nothing: ids are whole numbers."""
+        del dtype
         return SentenceBatch(self.tokens.to(device), self.lengths.to(device), self.numbers.to(device))
 
     def rows(self, idx) -> "SentenceBatch":

@@ -1,4 +1,4 @@
-"""The story as pages: a residual network, Euler's method, a solver that chooses its steps, spirals."""
+"""The story as pages: a residual network, Euler's method, a solver that chooses its steps, its memory, spirals."""
 
 from neurode.report.page import Page
 from neurode.report.story.euler import euler_page
