@@ -78,10 +78,10 @@ class TextPlaces(AbstractPlacing):
     this evens them all.
 
     looks: places that are read, at equal distances. lanes: the looks take turns in lying on the curve and in so many
-    lanes beside it; more sentences are met so. width: how far the lanes lead from the curve in its middle, as a share
-    of the distance between its ends, number by number; at the ends all lanes meet. caution: what a nat of doubt counts
-    for, in squared words of a step; it has an effect only where a doubt is given. Where fewer sentences are met than
-    points are asked for, some are repeated.
+    lanes beside it; more sentences are met so, and 0 keeps to the curve. width: how far about the lanes are from the
+    curve in its middle, as a share of the distance between its ends, where all lanes meet. caution: what a nat of doubt
+    counts for, in squared words of a step; it has an effect only where a doubt is given. Where fewer sentences are met
+    than points are asked for, some are repeated.
     """
 
     looks: int = 65
@@ -119,6 +119,7 @@ class TextPlaces(AbstractPlacing):
         # Lanes lie opposite each other in pairs, the same for all curves.
         ways = keyed_normals((lane + 1) // 2, (dim,), seed=0, stream=_LANES, dtype=codes.dtype)
         side = torch.where(lane == 0, 0.0, 1.0 - 2.0 * (lane % 2)) * torch.sin(math.pi * places)
+        side = torch.where(places < 1, side, 0.0)  # the sine of pi is not quite 0
         far = (codes[-1] - codes[0]).norm(dim=1) / dim**0.5
         return self.width * side[:, None, None] * far[:, None] * ways[:, None]
 

@@ -51,6 +51,18 @@ def test_without_lanes_all_points_lie_on_the_curve():
     torch.testing.assert_close(found.codes, torch.lerp(*[end[0] for end in ends(1)], found.places[:, None]))
 
 
+@pytest.mark.parametrize("looks", [20, 33, 50])
+def test_all_lanes_meet_at_the_ends(looks):
+    start, end = torch.randn(2, 3, 40, generator=torch.Generator().manual_seed(0))
+    for one, a, b in zip(
+        walk(LinearPath(), start, end, looks, StandIn().decode, TextPlaces(looks)), start, end, strict=True
+    ):
+        assert torch.equal(one.codes[0], a)
+        assert torch.equal(one.codes[-1], b)
+        away = (one.codes - torch.lerp(a, b, one.places[:, None])).norm(dim=1) / (b - a).norm()
+        assert 0.1 < float(away.max()) < 0.5
+
+
 def test_lanes_beside_the_curve_meet_more_sentences():
     model = StandIn()
     start, end = (torch.randn(20, model.dim, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
