@@ -210,12 +210,16 @@ def _fit_flow(predictor: Predictor, train: Sequence[Series], config: SeriesConfi
         codes = [predictor.model.encode(batch) for batch in _scaled_batches(predictor, train)]
     means, stds = torch.cat([code.mean for code in codes]), torch.cat([code.std for code in codes])
     flow.standardise(means, stds).requires_grad_(True)
-    repeats = max(1, _FLOW_CODES // len(means))
     data = CodeBatches(
-        means, stds, batch_size=256, repeats=repeats, seed=config.seed, validation=_FLOW_HELD * (len(means) >= 20)
+        means,
+        stds,
+        batch_size=256,
+        repeats=max(1, _FLOW_CODES // len(means)),
+        validation=_FLOW_HELD if len(means) >= 20 else 0,
+        seed=config.seed,
     )
     settings = FitConfig(
-        max_epochs=150,
+        max_epochs=max(10, 150 * _FLOW_CODES // max(_FLOW_CODES, len(means))),
         learning_rate=3e-3,
         weight_decay=1e-2,
         patience=30,
