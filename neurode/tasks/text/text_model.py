@@ -147,15 +147,15 @@ class TextModel:
         a: str,
         b: str,
         steps: int = 11,
-        path: str | None = None,
+        path: str = "linear",
         *,
         ends: str = "fading",
         points: str = "text",
     ) -> Interpolation:
         """A path of `steps` sentences from `a` to `b`, both included.
 
-        path: "flow", through the base space of the flow prior; "linear"; "spherical"; "metric", along where codes of
-        sentences are dense; None, the flow where the model has one. ends: "refined", the codes of both sentences are
+        path: "linear"; "spherical"; "flow", through the base space of the flow prior; "metric", along where codes of
+        sentences are dense. ends: "refined", the codes of both sentences are
         moved until the model writes them; "fading", the same, but between the ends the path goes as if they had not
         been; "encoded", codes as they are, so that the path may begin and end at other sentences. points: "even", at
         equal distances of the path; "text", where the text moves on, in steps as even as the path allows.

@@ -39,19 +39,13 @@ class Ends:
     seconds: float
 
 
-def default_path(fitted: FittedText) -> str:
-    """ "flow" where the model has a flow prior, else "linear"."""
-    return "linear" if fitted.flow is None else "flow"
-
-
 def interpolate(
-    fitted: FittedText, pairs: Sequence[Pair], steps: int, *, path: str | None, ends: str, points: str
+    fitted: FittedText, pairs: Sequence[Pair], steps: int, *, path: str, ends: str, points: str
 ) -> list[Interpolation]:
     """A path of `steps` sentences between the two of each pair; all pairs are decoded together.
 
     Raises ValueError for unknown names and fewer than 2 steps.
     """
-    path = default_path(fitted) if path is None else path
     check_request(fitted, steps, path=path, ends=ends, points=points)
     held = hold_ends(fitted, pairs, refined=ends != "encoded")
     found = walk_pairs(fitted, pairs, held, steps, path=path, ends=ends, points=points)
