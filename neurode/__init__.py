@@ -41,6 +41,7 @@ _HOMES = {
     "ODEVAE": "neurode.models.ode_vae",
     "FlowPrior": "neurode.models.flow_prior",
     "SeriesModel": "neurode.tasks.series.series_model",
+    "TextModel": "neurode.tasks.text.text_model",
 }
 
 __all__ = [*_HOMES, "__version__"]
