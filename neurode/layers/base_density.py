@@ -20,7 +20,8 @@ class BaseDensity:
         if (event_shape is None) == (distribution is None):
             came = "neither" if distribution is None else "both"
             raise ValueError(
-                f"a flow needs event_shape (for a standard normal base) or base (a torch distribution), but {came} came."
+                "a flow needs event_shape (for a standard normal base) or base (a torch distribution), "
+                f"but {came} came."
             )
         self.distribution = distribution
         if distribution is None:
@@ -56,7 +57,8 @@ class BaseDensity:
             device = place.device if generator is None else generator.device
             shape = (n, *self.event_shape)
             return torch.randn(shape, generator=generator, dtype=place.dtype, device=device).to(place.device)
-        draw = self.distribution.rsample if reparameterized and self.distribution.has_rsample else self.distribution.sample
+        with_graph = reparameterized and self.distribution.has_rsample
+        draw = self.distribution.rsample if with_graph else self.distribution.sample
         if generator is None:
             return draw(torch.Size([n]))
         # Distributions know the global generators only: they get a seed from ours, and their own state back.

@@ -22,8 +22,8 @@ class CNF(nn.Module):
     """A density on samples of any shape: a simple one, carried along dz/dt = field(t, z) from t0 to t1.
 
     Good for densities of a few to a few dozen dimensions with exact likelihoods, for conditional densities (`args`),
-    and for sampling. Not good for data on a lower-dimensional surface, whose density is not finite, nor where one network
-    call a sample must do.
+    and for sampling. Not good for data on a lower-dimensional surface, whose density is not finite, nor where one
+    network call a sample must do.
 
     field: f(t, z) or f(t, z, args) for z (batch, *event); a module is registered, and the flow's state_dict is the
         field's. Its samples must not see each other.

@@ -91,7 +91,9 @@ def by_pulling_back(
             f"probes have shape {tuple(probes.shape)}, but y has shape {tuple(y.shape)}. Pass (n, *y.shape) with n of "
             "at least 1, such as Hutchinson(n).draw(y)."
         )
-    dy, pull = vjp(lambda state: field(t, state) if args is None else field(t, state, args), y)
+    dy, pull = vjp(  # type: ignore[misc] - of three only with has_aux
+        lambda state: field(t, state) if args is None else field(t, state, args), y
+    )
     if dy.shape != y.shape:
         raise ValueError(f"the field returned shape {tuple(dy.shape)} for a state of shape {tuple(y.shape)}.")
     if probes is None:

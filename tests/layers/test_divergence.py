@@ -271,7 +271,11 @@ def test_it_works_inside_torch_func():
             ValueError,
             r"returned shape \(4, 1\) for a state of shape \(4, 3\)",
         ),
-        (lambda: divergence(lambda t, y: y, T, random(4, 3), batch_ndim=3), ValueError, "between 0 and the 2 axes of y"),
+        (
+            lambda: divergence(lambda t, y: y, T, random(4, 3), batch_ndim=3),
+            ValueError,
+            "between 0 and the 2 axes of y",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_sentence(call, error, message):
