@@ -44,7 +44,8 @@ _MOST_ENTRIES = 4000
 _DENSITY_BATCH = 256
 
 _FLOW_CODES, _FLOW_HELD = 8000, 0.1
-"""Codes that an epoch of the flow passes over, each as often as that takes, and the share of them that stops it."""
+"""Codes that an epoch of the flow passes over, each as often as that takes (a hundred times at most), and the share of
+them that stops it."""
 
 _BASELINE_SERIES = 1000
 """Training series that the baselines' spreads are fitted to, at most."""
@@ -214,7 +215,7 @@ def _fit_flow(predictor: Predictor, train: Sequence[Series], config: SeriesConfi
         means,
         stds,
         batch_size=256,
-        repeats=max(1, _FLOW_CODES // len(means)),
+        repeats=min(100, max(1, _FLOW_CODES // len(means))),
         validation=_FLOW_HELD if len(means) >= 20 else 0,
         seed=config.seed,
     )
