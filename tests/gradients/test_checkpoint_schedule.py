@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from neurode.gradients.schedule import OnlineSchedule, least_repeated, reverse_cost, slots_after, split, way_back
 
-# At most so many times the repeated steps of revolve, which knows the number of steps (measured 1.217, 1.100, 1.076).
-FACTORS = {1: 1.0, 2: 1.22, 3: 1.11, 4: 1.08}
+# At most so many times the repeated steps of revolve, which knows the number of steps (counted up to 6,000 steps).
+FACTORS = {1: 1.0, 2: 1.218, 3: 1.1001, 4: 1.077, 5: 1.067}
 
 
 def factor(slots: int) -> float:
-    return FACTORS.get(slots, 1.08)
+    return FACTORS.get(slots, 1.063)
 
 
 @cache
@@ -97,12 +97,12 @@ def test_any_kept_states_lead_back(slots, steps, data):
 
 
 @pytest.mark.parametrize("slots", range(1, 14))
-def test_nothing_is_lost_by_not_knowing_the_number_of_steps_up_to_two_repetitions(slots):
-    """The range of Stumm and Walther's first algorithm: C(k + 2, k) steps."""
-    schedule = OnlineSchedule(slots)
-    for steps in range(1, comb(slots + 2, slots) + 1):
+def test_nothing_is_lost_by_not_knowing_the_number_of_steps_up_to_two_repetitions_and_something_beyond(slots):
+    schedule, known = OnlineSchedule(slots), comb(slots + 2, slots)
+    for steps in range(1, known + 2):
         schedule.offer()
-        assert backward(schedule.positions, steps, slots) == least_repeated(steps, slots), steps
+        lost = backward(schedule.positions, steps, slots) - least_repeated(steps, slots)
+        assert lost == 0 if steps <= known or slots == 1 else lost > 0, steps
 
 
 @pytest.mark.parametrize(
