@@ -39,7 +39,9 @@ _HOMES = {
     "RNNEncoder": "neurode.models.encoder",
     "NeuralODEDecoder": "neurode.models.decoder",
     "ODEVAE": "neurode.models.ode_vae",
+    "FlowPrior": "neurode.models.flow_prior",
     "SeriesModel": "neurode.tasks.series.series_model",
+    "TextModel": "neurode.tasks.text.text_model",
 }
 
 __all__ = [*_HOMES, "__version__"]

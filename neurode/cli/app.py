@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from neurode.cli import series
+from neurode.cli import series, text
 from neurode.cli.streams import Streams
 from neurode.cli.verb import verb
 
-_HELP = """Neural ordinary differential equations, put to use on irregular tables:
-fill, forecast and sample them, with intervals.
+_HELP = """Neural ordinary differential equations, put to use: irregular tables are filled, forecast and sampled, with
+intervals; between two sentences a path is walked that is grammatical all the way.
 
 Start with [bold]neurode demo[/bold], which trains on a real table and writes a report in a few minutes.
 """
@@ -31,10 +31,14 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     app.command("demo", help=inspect.getdoc(demo))(verb(demo))
     app.command("doctor", help=inspect.getdoc(doctor))(verb(doctor, speaks=False))
-    group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-    for name, function, options in series.verbs():
-        group.command(name, help=inspect.getdoc(function))(verb(function, options))
-    app.add_typer(group, name="series", help="Tables of irregularly sampled series: train, fill, forecast, sample.")
+    for task, module, about in (
+        ("series", series, "Tables of irregularly sampled series: train, fill, forecast, sample."),
+        ("text", text, "Sentences: train, walk from one to another, make new ones, find near ones."),
+    ):
+        group = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+        for name, function, options in module.verbs():
+            group.command(name, help=inspect.getdoc(function))(verb(function, options))
+        app.add_typer(group, name=task, help=about)
     return app
 
 

@@ -57,6 +57,16 @@ class Destination:
         write_atomically(self.path, writers[suffix])
 
 
+def report_place(output: Path | None, model: Path) -> Path:
+    """Where a report of `model` goes: `output`, else report.html in the model's folder. DataError for another kind."""
+    path = output if output is not None else model / "report.html"
+    if path.is_dir():
+        raise DataError(f"this is a folder; name a file in it, such as {path / 'report.html'}", file=path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise DataError("a report is an HTML file; let its name end in .html", file=path)
+    return path
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in its place in one move; clean up on failure."""
     try:

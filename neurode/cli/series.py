@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from neurode.cli.options import ConfigFile, settings_options, split_names
-from neurode.cli.output import FORMATS, Destination, check_parent
+from neurode.cli.output import FORMATS, Destination, check_parent, report_place
+from neurode.cli.run_folders import resumed_config
 from neurode.cli.streams import Streams
 from neurode.cli.table_options import TableOptions
 from neurode.core.errors import DataError
@@ -64,10 +65,7 @@ def train(
     from neurode.cli import training_job as jobs
 
     if resume:
-        if config is not None:
-            raise typer.BadParameter("--resume takes the settings of the run itself; leave out --config.")
-        jobs.refuse_settings(flags)
-        config = jobs.config_of(output)
+        config = resumed_config(output, config, flags)
     job = jobs.TrainingJob.from_request(data, ConfigFile.read(config), flags)
     jobs.train(job, output, streams, resume=resume)
 
@@ -203,11 +201,7 @@ def report(
 ) -> None:
     """Write one self-contained report.html: data, curves, fills, forecasts, samples, scores, calibration, cost."""
     check_coverage(coverage)
-    path = output if output is not None else model / "report.html"
-    if path.is_dir():
-        raise DataError(f"this is a folder; name a file in it, such as {path / 'report.html'}", file=path)
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise DataError("a report is an HTML file; let its name end in .html", file=path)
+    path = report_place(output, model)
     trained = load_model(model, streams)
     check_parent(path)
     source = data_of(model, data)
@@ -220,10 +214,9 @@ def report(
 
 def load_model(folder: Path, streams: Streams) -> "SeriesModel":
     """The model of a model folder or of a run folder; DataError, with what to do, where there is none."""
-    from neurode.cli.training_job import CONFIG, unfinished
+    from neurode.cli.run_folders import model_folder
 
-    if (folder / CONFIG).exists() and not (folder / "model").exists():
-        raise unfinished(folder)
+    folder = model_folder(folder, "series")
     streams.detail(f"Loading the model in {folder}.")
     from neurode.tasks.series.series_model import SeriesModel
 
@@ -234,13 +227,11 @@ def data_of(model: Path, data: Path | None) -> Path:
     """The table named, or the one the run was trained on."""
     if data is not None:
         return data
-    from neurode.cli.training_job import CONFIG
+    from neurode.cli.run_folders import trained_on
 
-    for run in (model, model.parent):
-        if (run / CONFIG).is_file():
-            named = ConfigFile.read(run / CONFIG).values.get("data")
-            if isinstance(named, str):
-                return Path(named)
+    named = trained_on(model)
+    if isinstance(named, str):
+        return Path(named)
     raise DataError(
         "this folder does not say which table the model was trained on. Name the table after it", file=model
     )

@@ -3,5 +3,6 @@
 from neurode.report.page import Page
 from neurode.report.picture import Picture, write_png
 from neurode.report.series_report import write_series_report
+from neurode.report.text.text_report import write_text_report
 
-__all__ = ["Page", "Picture", "write_png", "write_series_report"]
+__all__ = ["Page", "Picture", "write_png", "write_series_report", "write_text_report"]

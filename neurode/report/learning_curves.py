@@ -42,13 +42,15 @@ _PANELS = (
 """Title, axis, and the lines (column, label, colour, dashes) of each panel; a panel without numbers is left out."""
 
 
-def learning_page(history: History) -> Page:
-    """How training went, in a sentence and a picture."""
+def learning_page(history: History, what: str = "series") -> Page:
+    """How training went, in a sentence and a picture; what: is counted in the loss."""
     if not _panels(history):
         return Page("Learning curves", ("Training left no numbers to draw: no epoch was completed.",))
     said = f"{plural(history.num_epochs, 'epoch')} in {amount(history.seconds)} s. "
     said += f"The model keeps the weights of epoch {history.best_epoch}. {history.stopped_because}"
-    picture = Picture(draw_learning_curves(history), _caption(history), "Learning curves: loss and cost of each epoch.")
+    picture = Picture(
+        draw_learning_curves(history), _caption(history, what), "Learning curves: loss and cost of each epoch."
+    )
     items: tuple[Item, ...] = (said, picture)
     return Page("Learning curves", items)
 
@@ -107,11 +109,16 @@ def _panels(history: History) -> list[tuple[str, str, tuple]]:
         shown = tuple(
             line
             for line in lines
-            if line[0] in history.columns and np.isfinite(_finite(history.columns[line[0]])).any()
+            if line[0] in history.columns and _has_news(line[0], _finite(history.columns[line[0]]))
         )
         if shown:
             kept.append((title, unit, shown))
     return kept
+
+
+def _has_news(column: str, values: np.ndarray) -> bool:
+    """Whether there is a number to show; a model without a field has no evaluations."""
+    return bool(np.isfinite(values).any()) and not (column == "evaluations" and not np.nan_to_num(values).any())
 
 
 def _epochs(history: History) -> np.ndarray:
@@ -141,15 +148,17 @@ def _view(history: History, lines: tuple) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _caption(history: History) -> str:
+def _caption(history: History, what: str) -> str:
     said = []
     panels = _panels(history)
     for title, _, lines in panels:
         if title == "Loss":
-            names = {"loss": "training series (solid)", "validation_loss": "series kept out of training (dashed)"}
+            names = {"loss": f"training {what} (solid)", "validation_loss": f"{what} kept out of training (dashed)"}
             said.append(f"Top left: the loss of {' and of '.join(names[line[0]] for line in lines)}; lower is better.")
             if any(np.nanmax(_finite(history.columns[line[0]])) > _view(history, lines)[1] for line in lines):
                 said.append("The first epochs lie above the frame.")
     if any(lines[0][0] == "evaluations" for _, _, lines in panels):
-        said.append("Evaluations count how often the solver called the field, each call for a whole batch of series.")
+        said.append(
+            "Evaluations count how often the solver called the field, each call for a whole batch of " + what + "."
+        )
     return " ".join(said) or "What each epoch brought and what it cost."

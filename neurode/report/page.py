@@ -30,10 +30,11 @@ class Listing:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table; `best` sets it in bold."""
+    """One cell of a table. best: in bold. score: from 0 (bad) to 1 (good), shown as a tint; None without."""
 
     text: str
     best: bool = False
+    score: float | None = None
 
 
 @dataclass(frozen=True)

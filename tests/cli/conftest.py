@@ -1,4 +1,4 @@
-"""A small run that the tests of verbs share: trained once a process, never written to."""
+"""Small runs that the tests of verbs share: trained once a process, never written to."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.cli.running import neurode
+from tests.tasks.text.toy_text import toy_sentences
 
 
 def small_table(path: Path, *, series: int = 24, rows: int = 8, seed: int = 0) -> Path:
@@ -26,6 +27,35 @@ def trained_run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     table = small_table(folder / "waves.csv")
     done = neurode("series", "train", table, "-o", folder / "run", "--epochs", 2, "--id", "id", "--time", "t", "-q")
+    assert done.code == 0, done
+    assert (done.out, done.err) == ("", "")
+    return folder / "run"
+
+
+TEXT_SETTINGS = {
+    "kind": "noisy",
+    "case": "keep",
+    "near-duplicates": "apart",
+    "code-dim": 12,
+    "hidden-dim": 48,
+    "embedding-dim": 24,
+    "epochs": 20,
+    "batch-size": 32,
+    "learning-rate": 0.01,
+    "flow-steps": 60,
+    "flow": "hidden=[32,32]",
+    "judge": 0.2,
+}
+JUDGING = ("hidden_dim=16", "embedding_dim=12", "language_epochs=1", "judge_epochs=1", "order=3")
+
+
+@pytest.fixture(scope="session")
+def text_run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "toy.txt").write_text("\n".join(toy_sentences()) + "\n")
+    options = [word for name, value in TEXT_SETTINGS.items() for word in (f"--{name}", value)]
+    options += [word for setting in JUDGING for word in ("--judging", setting)]
+    done = neurode("text", "train", folder / "toy.txt", "-o", folder / "run", *options, "-q")
     assert done.code == 0, done
     assert (done.out, done.err) == ("", "")
     return folder / "run"

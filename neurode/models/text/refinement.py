@@ -53,11 +53,11 @@ class Refinement:
     prior fade to nothing: what is hard to hold is held at last by any lead, anywhere.
     """
 
-    steps: int = 200
-    stride: float = 0.05
-    margin: float = 0.2
+    steps: int = 300
+    stride: float = 0.1
+    margin: float = 0.1
     surprisal: float = 0.1
-    prior_weight: float = 0.05
+    prior_weight: float = 0.1
 
     def __post_init__(self):
         if self.steps < 0 or not self.stride > 0:

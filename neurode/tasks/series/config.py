@@ -3,22 +3,15 @@
 None (or "auto") means: chosen from the training series when `fit` starts, and written into the run's config.yaml.
 """
 
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from neurode.core.errors import DataError
-
-MODEL: dict[str, JsonValue] = {"panel": "Model"}
-DATA: dict[str, JsonValue] = {"panel": "Data and split"}
-TRAINING: dict[str, JsonValue] = {"panel": "Training"}
+from neurode.tasks.settings import DATA, MODEL, TRAINING, AbstractSettings
 
 
-class SeriesConfig(BaseModel):
+class SeriesConfig(AbstractSettings):
     """Settings of `SeriesModel` and of `neurode series train`; a name that is not listed here is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     # Data and split
     horizon: float | str | None = Field(
@@ -162,15 +155,3 @@ class SeriesConfig(BaseModel):
     @property
     def shares(self) -> tuple[float, float, float]:
         return (self.validation, self.calibration, self.test)
-
-    @classmethod
-    def checked(cls, values: dict[str, Any], file: str | Path | None = None) -> "SeriesConfig":
-        """A config from plain values; raises DataError with one sentence where pydantic finds a fault."""
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            raise DataError(f"unknown setting {name!r}. Settings: {', '.join(cls.model_fields)}", file=file)
-        raise DataError(f"{name}: {problem['msg']}. Got {problem['input']!r}" if name else problem["msg"], file=file)

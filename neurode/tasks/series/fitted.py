@@ -12,25 +12,14 @@ from neurode.core.errors import DataError
 from neurode.data.scaling import Scaling
 from neurode.data.schema import Schema
 from neurode.models.ode_vae import ODEVAE
+from neurode.tasks.model_folder import ModelFolder, damaged
 from neurode.tasks.series.choices import Choices
 from neurode.tasks.series.config import SeriesConfig
-from neurode.tasks.series.model_folder import ModelFolder, damaged
 from neurode.tasks.series.pieces import Used
 from neurode.tasks.series.predictor import Predictor
-from neurode.tasks.series.results import History
 from neurode.tasks.series.scoring.baselines import Baselines
 from neurode.tasks.series.scoring.calibration import Calibration
-
-
-@dataclass(frozen=True)
-class TrainingCost:
-    """What training took: wall seconds, observations trained on, peak memory in MB, device, and CPU threads."""
-
-    seconds: float
-    observations: int
-    peak_memory_mb: float
-    device: str
-    threads: int
+from neurode.tasks.training_record import History, TrainingCost
 
 
 @dataclass(frozen=True)
@@ -76,6 +65,7 @@ class Fitted:
         """The parts of the model folder."""
         weights = {name: tensor.detach().cpu() for name, tensor in self.network.state_dict().items()}
         return ModelFolder(
+            kind="series",
             config={
                 "library_version": __version__,
                 "network": self.network.config(),
@@ -97,9 +87,7 @@ class Fitted:
                 "source": self.source,
                 "sha256": self.sha256,
                 "split": dict(self.split),
-                "history": {name: _finite(column) for name, column in self.history.columns.items()},
-                "best_epoch": self.history.best_epoch,
-                "stopped_because": self.history.stopped_because,
+                **self.history.to_json(),
                 "cost": dict(vars(self.cost)),
             },
             weights=weights,
@@ -125,10 +113,6 @@ def _build(folder: ModelFolder) -> Fitted:
     network.load_state_dict(dict(folder.weights))
     network.eval()
     choices = Choices(**{name: _tuple(value) for name, value in config["choices"].items()})
-    columns = {
-        name: np.array([np.nan if x is None else x for x in column], dtype=np.float64)
-        for name, column in training["history"].items()
-    }
     cost = TrainingCost(**training["cost"])
     return Fitted(
         config=settings,
@@ -145,7 +129,7 @@ def _build(folder: ModelFolder) -> Fitted:
         baselines=Baselines.from_json(before["baselines"]),
         used=Used.from_json(before["used"]),
         split=training["split"],
-        history=History(columns, training["best_epoch"], training["stopped_because"], cost.seconds),
+        history=History.from_json(training, cost.seconds),
         cost=cost,
         source=training["source"],
         sha256=training["sha256"],
@@ -160,7 +144,3 @@ def _plain(value: Any) -> Any:
 
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _finite(column: np.ndarray) -> list[float | None]:
-    return [float(x) if np.isfinite(x) else None for x in column]

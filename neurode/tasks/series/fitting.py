@@ -20,21 +20,20 @@ from neurode.models.code_batch import CodeBatches
 from neurode.models.ode_vae import ODEVAE
 from neurode.tasks.series.choices import Choices, choose, choose_window
 from neurode.tasks.series.config import SeriesConfig
-from neurode.tasks.series.fitted import Fitted, TrainingCost
+from neurode.tasks.series.fitted import Fitted
 from neurode.tasks.series.levels import level, typical_levels, without
 from neurode.tasks.series.pieces import observed_rows, split_pieces
 from neurode.tasks.series.predictor import Predictor
-from neurode.tasks.series.results import History
 from neurode.tasks.series.scoring.baselines import Baselines
 from neurode.tasks.series.scoring.calibration import Calibration
 from neurode.tasks.series.scoring.problem import Problem, forecast_problem, held_out_problem
 from neurode.tasks.series.series_batches import SeriesBatches
 from neurode.tasks.series.splits import Split
+from neurode.tasks.training_record import History, TrainingCost
 from neurode.training.fit import fit as train_network
 from neurode.training.fit_config import FitConfig
 from neurode.training.progress import Progress
 from neurode.training.run_folder import RunFolder
-from neurode.training.training_data import FitResult
 
 _ONE_SERIES_SHARE = 0.15
 """Of one long series a tenth holds too few windows to judge by: each held-out set takes at least this share."""
@@ -98,8 +97,8 @@ def fit_table(
         baselines=_baselines(split.train, config, choices),
         used=used,
         split=split.sizes,
-        history=_history(result),
-        cost=_cost(network, split.train, result),
+        history=History.of(result),
+        cost=TrainingCost.of(network, sum(one.num_observations for one in split.train), result),
         source=table.name,
         sha256=table_hash(series),
         sample_times=_sample_times(split.train, choices),
@@ -211,12 +210,16 @@ def _fit_flow(predictor: Predictor, train: Sequence[Series], config: SeriesConfi
         codes = [predictor.model.encode(batch) for batch in _scaled_batches(predictor, train)]
     means, stds = torch.cat([code.mean for code in codes]), torch.cat([code.std for code in codes])
     flow.standardise(means, stds).requires_grad_(True)
-    repeats = max(1, _FLOW_CODES // len(means))
     data = CodeBatches(
-        means, stds, batch_size=256, repeats=repeats, seed=config.seed, validation=_FLOW_HELD * (len(means) >= 20)
+        means,
+        stds,
+        batch_size=256,
+        repeats=max(1, _FLOW_CODES // len(means)),
+        validation=_FLOW_HELD if len(means) >= 20 else 0,
+        seed=config.seed,
     )
     settings = FitConfig(
-        max_epochs=150,
+        max_epochs=max(10, 150 * _FLOW_CODES // max(_FLOW_CODES, len(means))),
         learning_rate=3e-3,
         weight_decay=1e-2,
         patience=30,
@@ -248,24 +251,6 @@ def _baselines(train: Sequence[Series], config: SeriesConfig, choices: Choices) 
     step = max(1, math.ceil(len(train) / _BASELINE_SERIES))
     asked = problems(train[::step], config, choices)
     return Baselines.fit([problem for problem in asked if len(problem.asked)], means, stds, choices.spacing)
-
-
-def _history(result: FitResult) -> History:
-    names = list(dict.fromkeys(name for row in result.history for name in row))
-    columns = {name: np.array([row.get(name, np.nan) for row in result.history], dtype=np.float64) for name in names}
-    return History(columns, result.best_epoch, result.stopped_because, result.seconds)
-
-
-def _cost(network: ODEVAE, train: Sequence[Series], result: FitResult) -> TrainingCost:
-    device = next(network.parameters()).device
-    return TrainingCost(
-        # Seconds of all epochs, also of those before a resume.
-        seconds=float(sum(row["seconds"] for row in result.history)),
-        observations=sum(one.num_observations for one in train),
-        peak_memory_mb=float(np.nanmax([row.get("memory_mb", np.nan) for row in result.history])),
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        threads=torch.get_num_threads(),
-    )
 
 
 def _sample_times(train: Sequence[Series], choices: Choices) -> np.ndarray:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from neurode.tasks.training_record import History as History
+
 HELD_OUT = "held-out points"
 """Task name: a seeded share of the observed cells of each test series is hidden and filled again."""
 
@@ -72,26 +74,6 @@ class DataSummary:
     left_out: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     sha256: str = ""
-
-
-@dataclass(frozen=True)
-class History:
-    """Learning curves: one array a column of metrics.csv, all of the same length (epochs), NaN where nothing was
-    measured.
-
-    Columns always include "epoch" and, where measured, "loss", "validation_loss", "reconstruction", "kl",
-    "evaluations", "seconds" and "memory_mb".
-    best_epoch: the epoch whose weights the model keeps. stopped_because: a sentence.
-    """
-
-    columns: Mapping[str, np.ndarray]
-    best_epoch: int
-    stopped_because: str
-    seconds: float
-
-    @property
-    def num_epochs(self) -> int:
-        return max((len(column) for column in self.columns.values()), default=0)
 
 
 @dataclass(frozen=True)

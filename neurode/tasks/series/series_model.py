@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from neurode.core.errors import DataError, NeurodeError
 from neurode.data.tables import Table, read_table
+from neurode.tasks.model_folder import ModelFolder
 from neurode.tasks.series.config import SeriesConfig
 from neurode.tasks.series.fitted import Fitted
-from neurode.tasks.series.model_folder import ModelFolder
 from neurode.tasks.series.results import Evaluation, SeriesReportData
+from neurode.tasks.settings import write_config
 from neurode.training.progress import Progress
 from neurode.training.run_folder import RunFolder
 
@@ -88,7 +89,7 @@ class SeriesModel:
         opened = nullcontext(None) if run_folder is None else RunFolder.open(run_folder, resume=resume)
         with opened as folder:
             if folder is not None and folder.writes:
-                self._write_config(folder.path / "config.yaml")
+                write_config(self.config, folder.path / "config.yaml")
             self._fitted = fit_table(table, self.config, run_folder=folder, resume=resume, progress=progress, say=tell)
             self._table, self.notes, self.evaluation = table, tuple(notes), None
             if folder is not None and folder.writes:
@@ -105,7 +106,7 @@ class SeriesModel:
     @classmethod
     def load(cls, folder: str | Path) -> "SeriesModel":
         """The model of a folder, or of a run folder that holds one. DataError where it is missing, damaged or newer."""
-        fitted = Fitted.from_folder(ModelFolder.read(folder), str(folder))
+        fitted = Fitted.from_folder(ModelFolder.read(folder, "series"), str(folder))
         model = cls(**fitted.config.model_dump())
         model._fitted = fitted
         return model
@@ -235,17 +236,6 @@ class SeriesModel:
                 f"coverage={value} must lie between 0 and 1: 0.9 asks for intervals that hold nine truths of ten."
             )
         return value
-
-    def _write_config(self, path: Path) -> None:
-        """The settings, unless whoever opened the run has written them already."""
-        import yaml
-
-        if path.exists():
-            return
-        plain = {
-            name: value for name, value in self.config.model_dump(mode="json").items() if value not in (None, {}, [])
-        }
-        path.write_text(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def report_data(model: SeriesModel, table: Source = None) -> SeriesReportData:

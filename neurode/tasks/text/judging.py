@@ -1,38 +1,16 @@
-"""What judges are trained on, in batches: sentences for the language models, real and corrupted ones to tell apart."""
+"""What the trained judge learns from, in batches: real and corrupted sentences to tell apart."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from neurode.data.batch import batch_members, num_batches
-from neurode.data.text.sentence_batch import SentenceBatch, sentence_batches
 from neurode.models.text.corruptions import Corruptor
 from neurode.models.text.discriminator import JudgedBatch
 
 _VALIDATION_ROWS = 512
 # Corruptions for validation are drawn once; no epoch has this number.
 _VALIDATION_DRAW = 10**6
-
-
-class SentenceData:
-    """Training and validation batches of id lists, the protocol of `training.TrainingData`; for language models."""
-
-    def __init__(
-        self, train: Sequence[Sequence[int]], validation: Sequence[Sequence[int]], *, batch_size: int, seed: int
-    ):
-        self.train, self.validation = train, validation
-        self.batch_size, self.seed = batch_size, seed
-
-    @property
-    def num_train_batches(self) -> int:
-        return num_batches(len(self.train), self.batch_size)
-
-    def train_batches(self, epoch: int, rank: int = 0, world: int = 1) -> Iterable[SentenceBatch]:
-        return sentence_batches(self.train, self.batch_size, seed=self.seed, epoch=epoch, rank=rank, world=world)
-
-    def validation_batches(self, rank: int = 0, world: int = 1) -> Iterable[SentenceBatch]:
-        mine = sorted(self.validation, key=len)[rank::world]
-        return sentence_batches(mine, _VALIDATION_ROWS, shuffle=False)
 
 
 class JudgedData:

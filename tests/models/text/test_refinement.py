@@ -24,7 +24,7 @@ def test_each_right_word_leads_by_the_margin_that_is_left():
     model, batch = StandIn(), sentences(30, seed=1)
     for margin in (0.2, 1.5):
         after = refine_codes(model, batch, Refinement(margin=margin))
-        left = margin * (1 - 2 * after.steps / 200)
+        left = margin * (1 - 2 * after.steps / Refinement().steps)
         assert (after.lead >= left).all()
         logits = model.token_logits(after.codes, batch)
         for row, sentence in enumerate(words(batch)):

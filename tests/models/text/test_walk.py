@@ -28,7 +28,8 @@ def test_a_walk_has_the_asked_points_and_starts_and_ends_at_its_ends(placing):
         assert torch.equal(one.codes[0], start[pair])
         assert torch.equal(one.codes[-1], end[pair])
         assert one.sentences == model.decode(one.codes)
-        torch.testing.assert_close(one.codes, torch.lerp(start[pair], end[pair], one.places[:, None]))
+        off = (one.codes - torch.lerp(start[pair], end[pair], one.places[:, None])).norm(dim=1)
+        assert float(off.max()) < (0.5 if placing == "text" else 1e-5) * float((end - start)[pair].norm())
 
 
 def test_even_places_are_even():
@@ -45,10 +46,37 @@ def test_places_by_the_text_find_more_sentences_and_smaller_jumps():
     assert (jumps[1] > 0).all()
 
 
-def test_looking_closer_finds_sentences_between_two_looks():
-    coarse = walk(LinearPath(), *ends(1), 9, rounded, TextPlaces(looks=9, rounds=0))[0]
-    close = walk(LinearPath(), *ends(1), 9, rounded, TextPlaces(looks=9, rounds=3, closer=4))[0]
-    assert close.distinct > coarse.distinct
+def test_without_lanes_all_points_lie_on_the_curve():
+    found = walk(LinearPath(), *ends(1), 7, rounded, TextPlaces(lanes=0))[0]
+    torch.testing.assert_close(found.codes, torch.lerp(*[end[0] for end in ends(1)], found.places[:, None]))
+
+
+@pytest.mark.parametrize("looks", [20, 33, 50])
+def test_all_lanes_meet_at_the_ends(looks):
+    start, end = torch.randn(2, 3, 40, generator=torch.Generator().manual_seed(0))
+    for one, a, b in zip(
+        walk(LinearPath(), start, end, looks, StandIn().decode, TextPlaces(looks)), start, end, strict=True
+    ):
+        assert torch.equal(one.codes[0], a)
+        assert torch.equal(one.codes[-1], b)
+        away = (one.codes - torch.lerp(a, b, one.places[:, None])).norm(dim=1) / (b - a).norm()
+        assert 0.1 < float(away.max()) < 0.5
+
+
+def test_lanes_beside_the_curve_meet_more_sentences():
+    model = StandIn()
+    start, end = (torch.randn(20, model.dim, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    count = [
+        sum(one.distinct for one in walk(LinearPath(), start, end, 15, model.decode, TextPlaces(lanes=lanes)))
+        for lanes in (0, 7)
+    ]
+    assert count[1] > count[0] + 20
+
+
+def test_between_equal_codes_the_lanes_lead_nowhere():
+    code = torch.randn(1, 3, generator=torch.Generator().manual_seed(0))
+    found = walk(LinearPath(), code, code, 5, rounded)[0]
+    torch.testing.assert_close(found.codes, code.expand(5, 3))
 
 
 def test_pairs_of_a_batch_are_placed_each_by_its_own_text():
@@ -68,10 +96,9 @@ def test_the_chosen_sentences_are_distinct_and_in_the_smallest_even_steps():
 
 
 def test_a_sentence_that_comes_back_is_shown_once():
-    a, b, c, d = [4], [5], [6], [7]
-    chosen = evenest([a, b, c, b, b, a, d], [i / 6 for i in range(7)], 4)
-    shown = [[a, b, c, b, b, a, d][i] for i in chosen]
-    assert shown == [a, c, b, d]
+    line = [[4], [5], [6], [5], [5], [4], [7]]
+    chosen = evenest(line, [i / 6 for i in range(7)], 4)
+    assert [line[i] for i in chosen] == [[4], [6], [5], [7]]
 
 
 def test_a_step_back_is_passed_over_where_another_way_is_as_short():
@@ -79,6 +106,34 @@ def test_a_step_back_is_passed_over_where_another_way_is_as_short():
     line = [start, [5, 4, 4, 4], [5, 5, 4, 4], [5, 4, 4, 6], [5, 5, 5, 4], end]
     chosen = evenest(line, [i / 5 for i in range(6)], 5)
     assert 3 not in chosen
+
+
+def test_sentences_that_the_model_doubts_are_passed_over_where_others_are_as_near():
+    line = [[4, 4, 4], [5, 4, 4], [6, 4, 4], [5, 5, 4], [5, 5, 5]]
+    places = [i / 4 for i in range(5)]
+    assert evenest(line, places, 4, [0, 0, 9, 0, 0]) == [0, 1, 3, 4]
+    assert evenest(line, places, 4, [0, 9, 0, 0, 0]) == [0, 2, 3, 4]
+    assert evenest(line, places, 3, [0, 0, 0, 0, 0])[1] in (1, 3)
+
+
+def test_of_one_sentence_the_surest_place_is_shown():
+    line = [[4], [5], [5], [5], [6]]
+    assert evenest(line, [i / 4 for i in range(5)], 3) == [0, 2, 4]
+    assert evenest(line, [i / 4 for i in range(5)], 3, [0, 3, 2, 1, 0]) == [0, 3, 4]
+
+
+def test_a_walk_asks_for_the_models_doubt():
+    start, end = torch.zeros(1, 3), torch.tensor([[14.0, 14.0, 10.0]])
+    free = walk(LinearPath(), start, end, 9, rounded)[0]
+    doubted = free.sentences[4]
+
+    def doubt(codes, sentences):
+        assert rounded(codes) == sentences
+        return torch.tensor([50.0 if sentence == doubted else 0.0 for sentence in sentences])
+
+    assert doubted not in walk(LinearPath(), start, end, 9, rounded, doubt=doubt)[0].sentences
+    assert doubted in walk(LinearPath(), start, end, 9, rounded, TextPlaces(caution=0), doubt=doubt)[0].sentences
+    assert walk(LinearPath(), start, end, 9, rounded, "even", doubt=doubt)[0].places[4] == 0.5
 
 
 def test_where_the_curve_holds_too_few_sentences_some_are_repeated():
@@ -97,3 +152,5 @@ def test_impossible_walks_are_refused():
         walk(LinearPath(), *ends(), 1, rounded, EvenPlaces())
     with pytest.raises(ValueError, match="looks=1 must be at least 2"):
         TextPlaces(looks=1)
+    with pytest.raises(ValueError, match="caution=-1 must not be negative"):
+        TextPlaces(caution=-1)

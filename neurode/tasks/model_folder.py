@@ -1,9 +1,10 @@
-"""A trained series model as a folder that reopens alone: plain JSON, safetensors and a card. No pickle, ever.
+"""A trained model as a folder that reopens alone: plain JSON, safetensors and a card. No pickle, ever.
 
 config.json         model_type, format_version, library version, the model's and the task's settings
 model.safetensors   weights and buffers
-preprocessing.json  schema, scaling, calibration, baselines, which series trained the model
+preprocessing.json  what stands between the user's data and the network, and which data trained the model
 training.json       learning curves and cost
+judge/              of sentence models: the judges, a folder of their own
 README.md           the card: what it is, what it was trained on (with a hash), how good it is
 """
 
@@ -11,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,29 @@ import torch
 
 from neurode.core.errors import DataError
 
-MODEL_TYPE = "neurode-series"
+KINDS = ("series", "text")
 FORMAT_VERSION = 1
 _JSON = ("config", "preprocessing", "training")
 _FILES = ("config.json", "model.safetensors", "preprocessing.json", "training.json", "README.md")
+JUDGE = "judge"
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What the folder holds, read or to be written. `weights` are CPU tensors, the rest plain types."""
+    """What the folder holds, read or to be written. `weights` are CPU tensors, the rest plain types.
 
+    kind: the task the model is for, "series" or "text". write_judge: writes the judges into a folder, None without;
+    judge: the folder they were read from, None where there is none.
+    """
+
+    kind: str
     config: Mapping[str, Any]
     preprocessing: Mapping[str, Any]
     training: Mapping[str, Any]
     weights: Mapping[str, torch.Tensor]
     card: str
+    write_judge: Callable[[Path], object] | None = None
+    judge: Path | None = None
 
     def write(self, folder: str | Path) -> Path:
         """Write atomically: into a folder beside it, renamed when whole. Replaces an older model folder there.
@@ -51,7 +60,7 @@ class ModelFolder:
             folder.parent.mkdir(parents=True, exist_ok=True)
             work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
             work.chmod(0o755)
-            head = {"model_type": MODEL_TYPE, "format_version": FORMAT_VERSION}
+            head = {"model_type": _model_type(self.kind), "format_version": FORMAT_VERSION}
             for name in _JSON:
                 values = {**head, **self.config} if name == "config" else getattr(self, name)
                 (work / f"{name}.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
@@ -60,6 +69,8 @@ class ModelFolder:
                 save({name: tensor.contiguous() for name, tensor in self.weights.items()})
             )
             (work / "README.md").write_text(self.card, encoding="utf-8")
+            if self.write_judge is not None:
+                self.write_judge(work / JUDGE)
             _put_in_place(work, folder)
         except OSError as error:
             raise DataError(
@@ -72,8 +83,8 @@ class ModelFolder:
         return folder
 
     @classmethod
-    def read(cls, folder: str | Path) -> "ModelFolder":
-        """Read and check a folder. Raises DataError where it is missing, damaged, of another kind, or written by a
+    def read(cls, folder: str | Path, kind: str) -> "ModelFolder":
+        """Read and check a folder. Raises DataError where it is missing, damaged, not of this kind, or written by a
         newer neurode.
         """
         folder = Path(folder)
@@ -83,13 +94,15 @@ class ModelFolder:
         if not (folder / "config.json").exists() and (inner / "config.json").exists():
             folder = inner  # a run folder was given
         config = _read_json(folder / "config.json")
-        _check_kind(config, folder)
+        _check_kind(config, kind, folder)
         return cls(
+            kind=kind,
             config=config,
             preprocessing=_read_json(folder / "preprocessing.json"),
             training=_read_json(folder / "training.json"),
             weights=_read_weights(folder / "model.safetensors"),
             card=_read_text(folder / "README.md"),
+            judge=folder / JUDGE if (folder / JUDGE).is_dir() else None,
         )
 
 
@@ -98,10 +111,17 @@ def damaged(folder: str | Path, why: str) -> DataError:
     return DataError(f"this model folder is damaged ({why}). Copy it again, or train the model again", file=folder)
 
 
-def _check_kind(config: Mapping[str, Any], folder: Path) -> None:
-    if config.get("model_type") != MODEL_TYPE:
+def _model_type(kind: str) -> str:
+    return f"neurode-{kind}"
+
+
+def _check_kind(config: Mapping[str, Any], kind: str, folder: Path) -> None:
+    found, needed = config.get("model_type"), _model_type(kind)
+    if found != needed:
+        other = str(found).removeprefix("neurode-")
         raise DataError(
-            f"this is not a series model: its model_type is {config.get('model_type')!r}, and {MODEL_TYPE!r} is needed",
+            f"this is not a {kind} model: its model_type is {found!r}, and {needed!r} is needed"
+            + (f". Use it with: neurode {other}" if other in KINDS else ""),
             file=folder / "config.json",
         )
     version = config.get("format_version")
@@ -120,7 +140,7 @@ def _check_free(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise DataError("this is a file, and a model is a folder. Choose another name", file=folder)
-    foreign = sorted({item.name for item in folder.iterdir()} - set(_FILES))
+    foreign = sorted({item.name for item in folder.iterdir()} - {*_FILES, JUDGE})
     if foreign:
         raise DataError(
             f"this folder is in use: it holds {', '.join(foreign[:3])}, which is no part of a model. "

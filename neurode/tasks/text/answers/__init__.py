@@ -1,0 +1,1 @@
+"""What a trained sentence model answers: paths, made sentences, neighbours."""
