@@ -23,15 +23,18 @@ EXTRAS = {
             "safetensors": "safetensors",
         },
     ),
+    "text": ("subwords for sentences", {"tokenizers": "tokenizers"}),
     "dev": (
         "the tests and checks of neurode itself",
         {
             "pytest": "pytest",
             "pytest-xdist": "xdist",
             "hypothesis": "hypothesis",
+            "nltk": "nltk",
             "ruff": "ruff",
             "pyrefly": "pyrefly",
             "scipy": "scipy",
+            "tokenizers": "tokenizers",
             "torchdiffeq": "torchdiffeq",
         },
     ),

@@ -94,9 +94,11 @@ def interpolate(
     output: Output = None,
     steps: Annotated[int, typer.Option("--steps", min=2, help="Sentences of the path, both ends included.")] = 11,
     path: Annotated[
-        Literal["linear", "spherical", "flow", "metric"] | None,
-        typer.Option("--path", help="Way between the two codes. flow where the model has one, else linear."),
-    ] = None,
+        Literal["linear", "spherical", "flow", "metric"],
+        typer.Option(
+            "--path", help="Way between the two codes. flow: through the flow prior; metric: where codes are."
+        ),
+    ] = "linear",
     ends: Annotated[
         Literal["fading", "refined", "encoded"],
         typer.Option(

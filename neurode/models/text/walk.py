@@ -10,10 +10,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 
+from neurode.data.text.sentence_batch import SentenceBatch
 from neurode.models.keyed_noise import keyed_normals
 from neurode.models.text.paths import AbstractPath, Curve
 from neurode.models.text.word_distance import distance_table
@@ -124,6 +126,28 @@ class TextPlaces(AbstractPlacing):
         return self.width * side[:, None, None] * far[:, None] * ways[:, None]
 
 
+class Likely(Protocol):
+    """What `doubt_of` asks of a model, which `SentenceAutoencoder` offers."""
+
+    def log_likelihood(self, codes: torch.Tensor, batch: SentenceBatch) -> torch.Tensor: ...
+
+
+def doubt_of(model: Likely, *, rows: int = 1024) -> Doubt:
+    """The doubt of a model about what it writes, as `walk` asks for it; `rows` sentences at a time."""
+
+    @torch.no_grad()
+    def doubt(codes: torch.Tensor, sentences: list[list[int]]) -> torch.Tensor:
+        parts = [
+            -model.log_likelihood(
+                codes[first : first + rows], SentenceBatch.of(sentences[first : first + rows]).to(codes.device)
+            )
+            for first in range(0, len(sentences), rows)
+        ]
+        return torch.cat(parts)
+
+    return doubt
+
+
 PLACINGS: dict[str, AbstractPlacing] = {"even": EvenPlaces(), "text": TextPlaces()}
 """THE list of placings, by name."""
 
@@ -141,7 +165,7 @@ def walk(
     """Walks of `steps` points, ends included, from codes start (B, D) to codes end (B, D): one for each pair.
 
     All pairs are decoded together. placing: a name of PLACINGS, or one with settings of its own. doubt: lets the
-    placing pass over sentences that the model is unsure of; even places do not look at it.
+    placing pass over sentences that the model is unsure of (`doubt_of(model)`); even places do not look at it.
     Raises ValueError for fewer than 2 steps and for an unknown placing.
     """
     if isinstance(placing, str):

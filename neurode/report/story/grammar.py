@@ -32,8 +32,9 @@ def _verdict(textbook: GrammarRow, vae: GrammarRow, ours: GrammarRow) -> str:
         f"Of the autoencoder's sentences between, {percent(textbook.grammatical)} are grammatical, in the middle of "
         f"the path {percent(textbook.middle)}; {percent(textbook.exact)} of its ends are the sentences asked for. Of "
         f"the VAE's, {percent(vae.grammatical)} are grammatical, and {percent(vae.exact)} of its ends exact. With ends "
-        f"that are held, and through the base space of the flow, {percent(ours.grammatical)} are grammatical and "
-        f"{percent(ours.exact)} of the ends exact."
+        f"that are held, and points where the text moves, {percent(ours.grammatical)} are grammatical, "
+        f"{percent(ours.exact)} of the ends exact, and {percent(ours.distinct)} of a path's sentences differ "
+        f"({percent(vae.distinct)} as the textbook walks)."
     )
 
 
@@ -53,7 +54,7 @@ def _paths(reading: GrammarReading, row: int) -> Table:
         rows.append(tuple(cells))
     start, end = clean(paths[0].start, 120), clean(paths[0].end, 120)
     return Table(
-        header=("point", "autoencoder", "VAE", "VAE, ends held, through the flow"),
+        header=("point", "autoencoder", "VAE", "VAE, ends held, by the text"),
         rows=tuple(rows),
         caption=f"From “{start}” to “{end}”. Bold: the very sentence asked for. {_WRONG}, red: not grammatical.",
         words=frozenset({1, 2, 3}),

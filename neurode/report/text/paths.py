@@ -63,6 +63,6 @@ def _cell(path: Interpolation, place: int, held: bool) -> Cell:
 
 
 def _shown(kinds: Sequence[str]) -> list[str]:
-    """The textbook's path first, the documented one last, and the straight line and the flow between them."""
-    wanted = [kinds[0], *(kind for kind in ("linear", "flow") if kind in kinds), kinds[-1]]
+    """The textbook's path first, the documented one last, and the flow between them."""
+    wanted = [kinds[0], *(kind for kind in ("flow", "flow, points by the text") if kind in kinds), kinds[-1]]
     return list(dict.fromkeys(wanted))[:_COLUMNS]

@@ -23,7 +23,8 @@ from neurode.tasks.text.text_model import TextModel
 from neurode.training.progress import Progress
 
 HELD = PathKind("linear, ends held", "linear", "fading", "even")
-OURS = PathKind("flow, ends held, points by the text", "flow", "fading", "text")
+FLOW = PathKind("flow, ends held, points by the text", "flow", "fading", "text")
+OURS = PathKind("linear, ends held, points by the text", "linear", "fading", "text")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def read_grammar(
         ("autoencoder", kind.name): walk_kinds(textbook.fitted, pairs, [kind], job.steps)[kind.name]
         for kind in (TEXTBOOK,)
     }
-    for name, paths in walk_kinds(ours.fitted, pairs, [TEXTBOOK, HELD, OURS], job.steps).items():
+    for name, paths in walk_kinds(ours.fitted, pairs, [TEXTBOOK, HELD, FLOW, OURS], job.steps).items():
         walked["VAE", name] = paths
     scorer = _Scorer(grammar, [tuple(one.split()) for one in _training(ours, corpus)])
     best = walked["VAE", OURS.name]

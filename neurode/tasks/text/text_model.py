@@ -147,18 +147,18 @@ class TextModel:
         a: str,
         b: str,
         steps: int = 11,
-        path: str | None = None,
+        path: str = "linear",
         *,
         ends: str = "fading",
         points: str = "text",
     ) -> Interpolation:
         """A path of `steps` sentences from `a` to `b`, both included.
 
-        path: "flow", through the base space of the flow prior; "linear"; "spherical"; "metric", along where codes of
-        sentences are dense; None, the flow where the model has one. ends: "refined", the codes of both sentences are
-        moved until the model writes them; "fading", the same, but between the ends the path goes as if they had not
-        been; "encoded", codes as they are, so that the path may begin and end at other sentences. points: "even", at
-        equal distances of the path; "text", where the text moves on, in steps as even as the path allows.
+        path: "linear"; "spherical"; "flow", through the base space of the flow prior; "metric", along where codes of
+        sentences are dense. ends: "refined", the codes of both sentences are moved until the model writes them;
+        "fading", the same, but between the ends the path goes as if they had not been; "encoded", codes as they are, so
+        that the path may begin and end at other sentences. points: "even", at equal distances of the path; "text", of
+        the sentences met along the path and beside it those that go in the evenest steps and that the model is sure of.
 
         Words that the model does not know are copied from the two sentences; what could not be held is said in `notes`
         of the result. Raises DataError for sentences that it cannot read, ValueError for other arguments.

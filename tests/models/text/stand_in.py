@@ -28,12 +28,20 @@ class StandIn:
         before = torch.cat([torch.full_like(batch.tokens[:, :1], START), batch.tokens], dim=1)
         return torch.einsum("bd,tvd->btv", codes, self.read[: before.shape[1]]) + self.after[before]
 
+    def log_likelihood(self, codes: torch.Tensor, batch: SentenceBatch) -> torch.Tensor:
+        log_p = self.token_logits(codes, batch).log_softmax(dim=2)
+        total = [
+            sum(log_p[row, place, word] for place, word in enumerate([*words, END]))
+            for row, words in enumerate(batch.lists())
+        ]
+        return torch.stack(total)
+
     def decode(self, codes: torch.Tensor, max_length: int | None = None) -> list[list[int]]:
         longest = len(self.read) - 1 if max_length is None else min(max_length, len(self.read))
         before = torch.full((len(codes),), START)
         written = []
         for place in range(longest):
-            before = (codes @ self.read[place].T + self.after[before]).argmax(dim=1)
+            before = 2 + (codes @ self.read[place].T + self.after[before])[:, 2:].argmax(dim=1)  # no PAD, no START
             written.append(before)
         rows = torch.stack(written, dim=1).tolist()
         return [row[: row.index(END)] if END in row else row for row in rows]

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from neurode.data.text.sentence_batch import SentenceBatch
 from neurode.models.text.paths import LinearPath
-from neurode.models.text.walk import PLACINGS, EvenPlaces, TextPlaces, evenest, walk
+from neurode.models.text.walk import PLACINGS, EvenPlaces, TextPlaces, doubt_of, evenest, walk
 from neurode.models.text.word_distance import distance_table
 from tests.models.text.stand_in import StandIn
 
@@ -134,6 +135,20 @@ def test_a_walk_asks_for_the_models_doubt():
     assert doubted not in walk(LinearPath(), start, end, 9, rounded, doubt=doubt)[0].sentences
     assert doubted in walk(LinearPath(), start, end, 9, rounded, TextPlaces(caution=0), doubt=doubt)[0].sentences
     assert walk(LinearPath(), start, end, 9, rounded, "even", doubt=doubt)[0].places[4] == 0.5
+
+
+def test_the_doubt_of_a_model_chooses_sentences_that_are_likelier():
+    model = StandIn(places=7)
+    start, end = 0.3 * torch.randn(2, 12, model.dim, generator=torch.Generator().manual_seed(1))
+    write = lambda codes: model.decode(codes, 6)  # noqa: E731 - the stand-in knows seven places, END among them
+    doubt = doubt_of(model, rows=50)
+    codes = torch.lerp(start, end, 0.5)
+    torch.testing.assert_close(doubt(codes, write(codes)), -model.log_likelihood(codes, SentenceBatch.of(write(codes))))
+    free, wary = (
+        walk(LinearPath(), start, end, 9, write, TextPlaces(caution=caution), doubt=doubt) for caution in (0, 20)
+    )
+    mean = [torch.stack([doubt(one.codes, one.sentences).mean() for one in walks]).mean() for walks in (free, wary)]
+    assert mean[1] < mean[0] - 0.3
 
 
 def test_where_the_curve_holds_too_few_sentences_some_are_repeated():

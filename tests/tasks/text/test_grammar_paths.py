@@ -5,7 +5,7 @@ import pytest
 
 from neurode.data.text.grammar import Grammar
 from neurode.report.story.grammar import grammar_page
-from neurode.tasks.text.grammar_paths import HELD, OURS, TEXTBOOK, GrammarJob, read_grammar
+from neurode.tasks.text.grammar_paths import FLOW, HELD, OURS, TEXTBOOK, GrammarJob, read_grammar
 from neurode.tasks.text.presets import PRESETS
 
 TINY = {"hidden_dim": 16, "embedding_dim": 12, "code_dim": 8, "epochs": 2}
@@ -30,6 +30,7 @@ def test_every_network_walks_between_the_same_sentences(reading):
         ("autoencoder", TEXTBOOK.name),
         ("VAE", TEXTBOOK.name),
         ("VAE", HELD.name),
+        ("VAE", FLOW.name),
         ("VAE", OURS.name),
     ]
     for paths in reading.examples:
@@ -49,9 +50,9 @@ def test_the_page_prints_the_figures_and_marks_what_is_wrong(reading):
     page = grammar_page(reading)
     tables = [item for item in page.items if not isinstance(item, str)]
     assert len(tables) == min(3, len(reading.examples)) + 1
-    assert len(tables[-1].rows) == 4
+    assert len(tables[-1].rows) == 5
     wrong = np.array([["✗" in cell.text for cell in row[1:]] for row in tables[0].rows])
-    shown = [reading.correct[0][column] for column in (0, 1, 3)]
+    shown = [reading.correct[0][column] for column in (0, 1, 4)]
     np.testing.assert_array_equal(wrong, ~np.array(shown).T)
     said = " ".join(item for item in page.items if isinstance(item, str))
     assert f"{reading.num_train:,} of them" in said

@@ -12,7 +12,7 @@ import torch
 from neurode.data.text.sentence_batch import SentenceBatch
 from neurode.models.text.paths import PATHS, AbstractPath, FadingEnds, path_of
 from neurode.models.text.refinement import Refinement, refine_codes
-from neurode.models.text.walk import PLACINGS, Walk, walk
+from neurode.models.text.walk import PLACINGS, Walk, doubt_of, walk
 from neurode.tasks.text.answers.scoring import score
 from neurode.tasks.text.answers.writing import with_copies, write_ids
 from neurode.tasks.text.fitted import FittedText
@@ -39,19 +39,13 @@ class Ends:
     seconds: float
 
 
-def default_path(fitted: FittedText) -> str:
-    """ "flow" where the model has a flow prior, else "linear"."""
-    return "linear" if fitted.flow is None else "flow"
-
-
 def interpolate(
-    fitted: FittedText, pairs: Sequence[Pair], steps: int, *, path: str | None, ends: str, points: str
+    fitted: FittedText, pairs: Sequence[Pair], steps: int, *, path: str, ends: str, points: str
 ) -> list[Interpolation]:
     """A path of `steps` sentences between the two of each pair; all pairs are decoded together.
 
     Raises ValueError for unknown names and fewer than 2 steps.
     """
-    path = default_path(fitted) if path is None else path
     check_request(fitted, steps, path=path, ends=ends, points=points)
     held = hold_ends(fitted, pairs, refined=ends != "encoded")
     found = walk_pairs(fitted, pairs, held, steps, path=path, ends=ends, points=points)
@@ -106,7 +100,15 @@ def walk_pairs(
     if ends == "fading":
         kind = FadingEnds(kind, held.start_shift, held.end_shift)
     spare = [max(len(start.copies), len(end.copies)) for start, end in pairs]
-    walks = walk(kind, held.start, held.end, steps, lambda codes: write_ids(fitted, codes, spare), points)
+    walks = walk(
+        kind,
+        held.start,
+        held.end,
+        steps,
+        lambda codes: write_ids(fitted, codes, spare),
+        points,
+        doubt=doubt_of(fitted.network),
+    )
     seconds = time.perf_counter() - began
     return [
         _told(fitted, pair, one, path, ends, points, (held.seconds / len(pairs), seconds / len(pairs)))

@@ -7,7 +7,7 @@ from neurode.tasks.text.answers.writing import write_ids
 from neurode.tasks.text.fitted import FittedText
 
 PRIORS = ("flow", "normal")
-_CODE = 61  # stream of keyed noise
+_CODE = 71  # stream of keyed noise
 
 
 def sample(fitted: FittedText, n: int, prior: str | None, *, how: str = "greedy", seed: int = 0) -> list[list[int]]:

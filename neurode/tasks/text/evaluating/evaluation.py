@@ -12,7 +12,7 @@ from neurode.data.text.sentence_batch import SentenceBatch
 from neurode.models.text.information import measure
 from neurode.tasks.text.answers.interpolating import check_request, hold_ends, walk_pairs
 from neurode.tasks.text.encoding import encode_all
-from neurode.tasks.text.evaluating.kinds import TEXTBOOK, PathKind, path_kinds
+from neurode.tasks.text.evaluating.kinds import DOCUMENTED, TEXTBOOK, PathKind, path_kinds
 from neurode.tasks.text.evaluating.pairs import Pair, draw_pairs
 from neurode.tasks.text.evaluating.samples import sample_rows
 from neurode.tasks.text.evaluating.scoring_text import ScoringText, scoring_text
@@ -105,7 +105,7 @@ def evaluate(
         information=_information(fitted, text),
         examples=tuple(examples),
         kinds=tuple(kind.name for kind in kinds),
-        verdicts=verdicts(rows, kinds),
+        verdicts=verdicts(rows),
         notes=text.notes,
         seconds=time.perf_counter() - began,
     )
@@ -148,7 +148,7 @@ def _model_row(
 def _beside_rows(scorer: PathScorer, name: str, other: FittedText, steps: int) -> list[PathRow]:
     """Another model as the textbook walks, and by its own best path, between the same two sentences."""
     pairs = [tuple(other.reader.read([a.text, b.text])) for a, b in scorer.pairs]
-    kinds = [TEXTBOOK, path_kinds(other)[-1]]
+    kinds = [TEXTBOOK, DOCUMENTED]
     walked = walk_kinds(other, pairs, kinds, steps)  # type: ignore[arg-type]
     return [
         scorer.row(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neurode.tasks.text.evaluating.kinds import TEXTBOOK, PathKind
+from neurode.tasks.text.evaluating.kinds import DOCUMENTED, TEXTBOOK
 from neurode.tasks.text.evaluation_results import PathRow
 from neurode.tasks.text.measures.bootstrap import paired_bootstrap
 from neurode.tasks.text.measures.path_figures import MEASURES
@@ -14,10 +14,10 @@ _BEATS_SPLICE = ("accepted", "acceptable", "attested")
 _BEATS_RETRIEVAL = ("jump", "monotony")
 
 
-def verdicts(rows: Sequence[PathRow], kinds: Sequence[PathKind]) -> tuple[str, ...]:
+def verdicts(rows: Sequence[PathRow]) -> tuple[str, ...]:
     """Ends, middles and movement of the documented path; the flow against the straight line; the references."""
     named = {row.name: row for row in rows}
-    best = kinds[-1].name
+    best = DOCUMENTED.name
     own, textbook = named[best].values, named[TEXTBOOK.name].values
     said = [
         f"Ends: {_percent(own['exact'])} of the users' sentences are held ({_percent(textbook['exact'])} by the code "
