@@ -4,7 +4,8 @@
 
 The text is split by hash, near-duplicates on one side: the judges learn from a quarter of it, a stranger (a language
 model that draws the replaced words of the check) from the training part, and the table is about the part for pairs,
-which nobody has seen. Prints AUROC and, at thresholds that accept 95 % of real sentences, what passes; then reference rows.
+which nobody has seen. Prints AUROC and, at thresholds that accept 95 % of real sentences, what passes; then reference
+rows.
 """
 
 import argparse
