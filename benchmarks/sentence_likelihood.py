@@ -91,7 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
         seconds = trained(model, options.epochs)
         batches = [SentenceBatch.of(chosen[k : k + 50]) for k in range(0, len(chosen), 50)]
         found = measure(model, batches, draws=500, seed=options.seed)
-        assert found.nll is not None and found.kl is not None
+        assert found.nll is not None
+        assert found.kl is not None
         assert found.active_units is not None
         above = found.nll / due - 1
         passed = above <= ABOVE and found.kl >= LEAST_KL and found.active_units >= LEAST_ACTIVE
