@@ -133,7 +133,7 @@ def main(arguments: list[str] | None = None) -> None:
         *description(),
         f"- {len(text.train):,} sentences of a grammar, {options.epochs} epochs; {len(text.asked)} unseen ones asked "
         f"about; seed {options.seed}",
-        "- nats: importance-weighted, 100 draws. exact: come back by the code. The rest: share of grammatical sentences,",
+        "- nats: importance-weighted, 100 draws. exact: come back by the code. The rest: share of grammatical ones,",
         "  by beam search, of a length that is forced, and with a gap filled",
         "",
         f"| {' | '.join(header)} |",
