@@ -72,7 +72,7 @@ def hold(fitted: FittedText, phrases: Sequence[Phrase], *, refined: bool, how: R
 
 
 def _carry(fitted: FittedText, held: list[Phrase], codes: torch.Tensor, shift: torch.Tensor, missed: list[int]) -> None:
-    """Hold those that were missed without their hardest words, one more a turn; what is still missed stays as it was."""
+    """Hold those that were missed without their hardest words, one more a turn; the rest stays as it was."""
     network, vocabulary = fitted.network, fitted.tokenizer
     assert isinstance(vocabulary, WordVocabulary)
     phrases, points = {row: held[row] for row in missed}, codes[missed]
