@@ -12,6 +12,8 @@ SAVES = ("ts", "end", "steps", "dense")
 
 
 class TermStruct(Structure):
+    """neurode_term: a part of a layer's bias."""
+
     _fields_ = (
         ("weight", c_void_p),
         ("gradient", c_void_p),
@@ -24,6 +26,8 @@ class TermStruct(Structure):
 
 
 class LayerStruct(Structure):
+    """neurode_layer."""
+
     _fields_ = (
         ("weight", c_void_p),
         ("gradient", c_void_p),
@@ -39,6 +43,8 @@ class LayerStruct(Structure):
 
 
 class FieldStruct(Structure):
+    """neurode_field."""
+
     _fields_ = (
         ("layers", POINTER(LayerStruct)),
         ("scale", c_double),
@@ -49,6 +55,8 @@ class FieldStruct(Structure):
 
 
 class MethodStruct(Structure):
+    """neurode_method: a Butcher tableau."""
+
     _fields_ = (
         ("a", c_void_p),
         ("b", c_void_p),
@@ -65,6 +73,8 @@ class MethodStruct(Structure):
 
 
 class ControlStruct(Structure):
+    """neurode_control: who chooses the steps."""
+
     _fields_ = (
         ("proportional", c_double),
         ("integral", c_double),
@@ -87,6 +97,8 @@ class ControlStruct(Structure):
 
 
 class ProblemStruct(Structure):
+    """neurode_problem."""
+
     _fields_ = (
         ("field", POINTER(FieldStruct)),
         ("method", POINTER(MethodStruct)),
@@ -106,6 +118,8 @@ class ProblemStruct(Structure):
 
 
 class OutcomeStruct(Structure):
+    """neurode_outcome: where results go."""
+
     _fields_ = (
         ("values", c_void_p),
         ("reached", c_void_p),
@@ -118,6 +132,8 @@ class OutcomeStruct(Structure):
 
 
 class PullbackStruct(Structure):
+    """neurode_pullback: gradients in and out."""
+
     _fields_ = (
         ("values_bar", c_void_p),
         ("y0_bar", c_void_p),

@@ -73,8 +73,8 @@ def _field_refusal(problem: Problem, field: ReadField) -> str | None:
     for tensor in field.tensors:
         if tensor.dtype != layout.dtype or tensor.device != layout.device:
             return (
-                f"the field has a tensor of dtype {tensor.dtype} on {tensor.device}, but the state is {layout.dtype} on "
-                f"{layout.device}"
+                f"the field has a tensor of dtype {tensor.dtype} on {tensor.device}, but the state is {layout.dtype} "
+                f"on {layout.device}"
             )
     for number, layer in enumerate(field.layers, start=1):
         width_out = layer.weight.shape[0]
@@ -142,7 +142,8 @@ class _FusedSolve(torch.autograd.Function):
         return values
 
     @staticmethod
-    def backward(ctx, values_bar):
+    def backward(ctx, *bars):
+        (values_bar,) = bars
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "the fused engine gives first derivatives only, and a derivative of its derivative was asked for "

@@ -24,7 +24,11 @@ from neurode.fused.interface import (
 from neurode.integration.controller import AdaptiveSteps
 from neurode.integration.problem import Problem
 from neurode.integration.times import OutputTimes
+from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.tableau import Tableau
+
+SETTINGS = ("proportional", "integral", "derivative", "safety", "factor_min", "factor_max", "min_step", "max_step")
+"""What AdaptiveSteps and the struct call alike."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ def packet(
     lengths = None if problem.times.lengths is None else np.ascontiguousarray(problem.times.lengths, dtype=np.int64)
     samples = y0.numel() // dim
     fields, field_refs = _field(field, gradients)
+    assert isinstance(problem.stepper, ExplicitRungeKutta)
     method, method_refs = _method(problem.stepper.tableau, problem.stepper.error_order)
     control, control_refs = _control(problem, samples)
     struct = ProblemStruct(
@@ -117,7 +122,16 @@ def _control(problem: Problem, samples: int) -> tuple[ControlStruct, list]:
     if not isinstance(control, AdaptiveSteps):
         struct.step_size = nan if control.step_size is None else control.step_size
         return struct, refs
-    for name in ("proportional", "integral", "derivative", "safety", "factor_min", "factor_max", "min_step", "max_step"):
+    for name in (
+        "proportional",
+        "integral",
+        "derivative",
+        "safety",
+        "factor_min",
+        "factor_max",
+        "min_step",
+        "max_step",
+    ):
         setattr(struct, name, getattr(control, name))
     struct.first_step, struct.adaptive = nan if control.first_step is None else control.first_step, 1
     for name, value in (("rtol", problem.rtol), ("atol", problem.atol)):
