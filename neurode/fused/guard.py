@@ -76,8 +76,8 @@ class Witness:
         """For sys.setprofile: raises `CannotRead` before a call that may leave something behind."""
         if event == "call":
             code, caller = frame.f_code, frame.f_back
-            if code in self.ran or (code.co_filename == "<string>" and caller and _is_ours(caller.f_code)):
-                return  # known already, or what dataclasses wrote for us
+            if code in self.ran or (code.co_filename == "<string>" and caller and _is_trusted(caller.f_code)):
+                return  # known already, or what dataclasses wrote for ours
             reason = _reason_against(code)
             if reason is not None:
                 raise CannotRead(reason)

@@ -63,7 +63,7 @@ class Tracer(TorchFunctionMode):
             raise CannotRead(f"it changes a tensor in place or from outside ({name})")
         touched = any(id(item) in self.forms for item in _tensors((args, kwargs)))
         if not touched or func in SHAPES:
-            return self._untouched(func, name, args, kwargs, touched)
+            return self._untouched(func, name, args, kwargs)
         if not torch.is_grad_enabled():
             raise CannotRead("it switches gradients off for a part of its work")
         rule = RULES.get(func)
@@ -111,24 +111,24 @@ class Tracer(TorchFunctionMode):
 
     # -- tensors that are not made of the state
 
-    def _untouched(self, func, name: str, args: tuple, kwargs: dict[str, Any], touched: bool) -> Any:
+    def _untouched(self, func, name: str, args: tuple, kwargs: dict[str, Any]) -> Any:
         if name in _RANDOM and not (name.endswith("dropout") and not _is_training(args, kwargs)):
             raise CannotRead(f"it draws random numbers ({name})")
         value = func(*args, **kwargs)
         if isinstance(value, torch.Tensor):
             if id(value) not in self.refs and id(value) not in self.leaves:
-                self._write(func, args, kwargs, value, touched)
+                self._write(func, args, kwargs, value)
         elif isinstance(value, (tuple, list)) and any(isinstance(item, torch.Tensor) for item in value):
             for number, part in enumerate(value):
-                self._write(_Part(func, number), args, kwargs, part, touched)
+                self._write(_Part(func, number), args, kwargs, part)
             self.alive.append(value)
         elif any(not self.program.is_fixed(self.ref(x)) for x in _tensors((args, kwargs)) if id(x) not in self.forms):
             self.program.repeatable = False  # a number was read off a tensor
         return value
 
-    def _write(self, func, args: tuple, kwargs: dict[str, Any], value: torch.Tensor, touched: bool) -> None:
+    def _write(self, func, args: tuple, kwargs: dict[str, Any], value: torch.Tensor) -> None:
         self.alive.append(value)
-        if touched:  # made in the shape of the state, of plain numbers
+        if func in SHAPES and not any(isinstance(item, torch.Tensor) for item in args[1:]):
             ref = self.program.fixed(value.detach())
         else:
             ref = self.program.note(func, self._with_refs(args), self._with_refs(kwargs), value)
