@@ -71,7 +71,7 @@ def fusible(problem: Problem) -> Fusible | Unreadable:
     if isinstance(field, Unreadable):
         return field
     found = Fusible(problem, field)
-    reason = kernel.refusal(problem, field, found.wants_gradient)
+    reason = kernel.refusal(problem, field)
     return found if reason is None else Unreadable(reason)
 
 
@@ -83,8 +83,10 @@ def _shown_times(problem: Problem, run: kernel.FusedRun) -> tuple[torch.Tensor, 
         return times.shown, None if times.lengths is None else torch.as_tensor(times.lengths)
     if problem.save.what == "end":
         return torch.as_tensor(times.last, dtype=dtype).reshape(1, *([-1] if per_sample else [])), None
+    first = np.atleast_1d(times.first)
+    ends = [run.accepted_steps(lane).t_end for lane in range(problem.lanes)]
+    own: Any = [torch.as_tensor([t0, *end], dtype=dtype) for t0, end in zip(first, ends, strict=True)]
     if not per_sample:
-        return torch.as_tensor(run.step_times[0], dtype=dtype), None
-    own: Any = [torch.as_tensor(own, dtype=dtype) for own in run.step_times]
+        return own[0], None
     padded = torch.nn.utils.rnn.pad_sequence(own, padding_value=float("nan"))
     return padded, torch.as_tensor(run.accepted + 1)
