@@ -9,6 +9,7 @@ from neurode.core.transforms import active, forward_mode
 from neurode.fused.field import ReadField
 from neurode.fused.library import status
 from neurode.fused.native_solve import AcceptedSteps, NativeSolve
+from neurode.fused.replay import differentiable_gradients
 from neurode.integration.backward_stats import BackwardMeter, BackwardStats
 from neurode.integration.problem import Problem
 from neurode.methods.explicit_rk import ExplicitRungeKutta
@@ -136,32 +137,43 @@ class _FusedSolve(torch.autograd.Function):
         job.solve = NativeSolve(problem, field, probed=job.probed, keep=True)
         job.stats.kept_bytes = job.solve.kept_bytes
         # Saved so that autograd notices when one of them is changed in place before the backward pass.
-        ctx.save_for_backward(y0, *tensors)
-        ctx.job, ctx.times = job, ts
+        ctx.save_for_backward(y0, ts, *tensors)
+        ctx.job = job
         values, job.solve.values = job.solve.values, torch.empty(0)
         return values
 
     @staticmethod
     def backward(ctx, *bars):
         (values_bar,) = bars
-        if torch.is_grad_enabled():
-            raise RuntimeError(
-                "the fused engine gives first derivatives only, and a derivative of its derivative was asked for "
-                "(create_graph=True). Solve with gradient='direct' for derivatives of higher order."
-            )
-        job, (y0, *tensors) = ctx.job, ctx.saved_tensors
+        job, (y0, ts, *tensors) = ctx.job, ctx.saved_tensors
         _, y0_wanted, ts_wanted, *wanted = ctx.needs_input_grad
+        if torch.is_grad_enabled():
+            return None, *_followed(ctx, values_bar)
         gradients = tuple(
             torch.zeros(tensor.shape, dtype=tensor.dtype) if want else None
             for tensor, want in zip(tensors, wanted, strict=True)
         )
-        times_bar = torch.zeros(ctx.times.shape, dtype=torch.float64) if ts_wanted else None
+        times_bar = torch.zeros(ts.shape, dtype=torch.float64) if ts_wanted else None
         with BackwardMeter(job.stats, y0.device):
             y0_bar, job.stats.num_evaluations = job.solve.pull_back(
                 _plain(job.problem, y0), job.field.with_tensors(tuple(tensors)), values_bar, gradients, times_bar
             )
-        ts_bar = None if times_bar is None else times_bar.to(ctx.times.dtype)
+        ts_bar = None if times_bar is None else times_bar.to(ts.dtype)
         return None, y0_bar.view(y0.shape) if y0_wanted else None, ts_bar, *gradients
+
+
+def _followed(ctx, values_bar: torch.Tensor) -> list[torch.Tensor | None]:
+    """The gradients with a graph of their own (create_graph=True), by solving once more in torch's operations."""
+    job, (y0, ts, *tensors) = ctx.job, ctx.saved_tensors
+    problem = replace(job.problem, y0=y0, times=replace(job.problem.times, tensor=ts))
+    bar = values_bar.reshape(values_bar.shape[0], problem.lanes, -1)
+    field = job.field.with_tensors(tuple(tensors))
+    gradients: list[torch.Tensor | None] = [None] * (2 + len(tensors))
+    wanted = [number for number, want in enumerate(ctx.needs_input_grad[1:]) if want]
+    inputs = [(y0, ts, *tensors)[number] for number in wanted]
+    for number, gradient in zip(wanted, differentiable_gradients(problem, field, inputs, bar), strict=True):
+        gradients[number] = gradient
+    return gradients
 
 
 def _plain(problem: Problem, y0: torch.Tensor) -> Problem:

@@ -42,6 +42,7 @@ class NeuralODE(nn.Module):
         controller: str | AdaptiveSteps | ConstantSteps | None = None,
         batching: str = "joint",
         gradient: str | AbstractGradient = "checkpointed",
+        engine: str = "auto",
         max_steps: int | None = None,
     ):
         super().__init__()
@@ -54,6 +55,7 @@ class NeuralODE(nn.Module):
             "controller": controller,
             "batching": batching,
             "gradient": gradient,
+            "engine": engine,
             "max_steps": max_steps,
         }
         self.last_evaluations = 0
