@@ -58,7 +58,9 @@ def chain_of(algebra: Algebra, result: Form, dim: int) -> Chain:
         skip = parts.pop(STATE)
     if len(parts) != 1:
         raise CannotRead(
-            "its result is made of several activations of different depth" if parts else "its result is not made of y"
+            "its result is made of several activations of different depth"
+            if parts
+            else "its result is not made of the state"
         )
     (source, part), *_ = parts.items()
     scale, nodes = 1.0, []
@@ -83,9 +85,7 @@ def _planned(algebra: Algebra, node: Node) -> _PlannedLayer:
     bias = None
     if form.constant != 0.0:
         bias = algebra.vector(form.constant, form.width).place
-    time = tuple(
-        (clock, rate, algebra.vector(vector, form.width).place) for (clock, rate), vector in form.time.items()
-    )
+    time = tuple((clock, rate, algebra.vector(vector, form.width).place) for (clock, rate), vector in form.time.items())
     return _PlannedLayer(algebra.eye(part, form.width).place, bias, node.activation, time, node.skip)
 
 

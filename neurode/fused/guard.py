@@ -74,7 +74,7 @@ class Witness:
 
     def __init__(self):
         self.ran: dict[CodeType, dict[str, Any]] = {}
-        # What Python runs in between, at a time of its choosing, and what that calls.
+        # What Python runs in between, at a time of its choosing (torch imports some parts late), and what that calls.
         self.between = {code for callback in gc.callbacks if (code := getattr(callback, "__code__", None)) is not None}
 
     def look(self, frame: FrameType, event: str, arg: Any) -> None:
@@ -83,7 +83,8 @@ class Witness:
             code, caller = frame.f_code, frame.f_back
             if code in self.ran or (code.co_filename == "<string>" and caller and _is_trusted(caller.f_code)):
                 return  # known already, or what dataclasses wrote for ours
-            if code.co_name == "__del__" or (caller and caller.f_code in self.between):
+            imports = code.co_filename.startswith("<frozen importlib")
+            if imports or code.co_name == "__del__" or (caller and caller.f_code in self.between):
                 self.between.add(code)
             if code in self.between:
                 return
@@ -92,7 +93,12 @@ class Witness:
                 raise CannotRead(reason)
             if not _is_trusted(code):
                 self.ran[code] = frame.f_globals
-        elif event == "c_call" and frame.f_code not in self.between and not _is_trusted(frame.f_code) and not _is_harmless(arg):
+        elif (
+            event == "c_call"
+            and frame.f_code not in self.between
+            and not _is_trusted(frame.f_code)
+            and not _is_harmless(arg)
+        ):
             raise CannotRead(f"it calls {getattr(arg, '__qualname__', arg)}, which may do more than arithmetic")
 
 
@@ -114,10 +120,14 @@ def _reason_against(code: CodeType) -> str | None:
         return next((reason for part, reason in _NOT_FOLLOWED.items() if inside.startswith(part)), None)
     if _is_trusted(code):
         return None
-    for step in dis.get_instructions(code):
+    steps = list(dis.get_instructions(code))
+    for step in steps:
         # A name that an inner function reads is stored like one of an outer function.
         if step.opname in _STORES and not (step.opname == "STORE_DEREF" and step.argval in code.co_cellvars):
             return f"{code.co_qualname} {_STORES[step.opname]}"
+    for step in steps:  # on a list that is also held elsewhere
+        if step.opname == "BINARY_OP" and step.argrepr.endswith("="):
+            return f"{code.co_qualname} works in place ({step.argrepr})"
     return None
 
 

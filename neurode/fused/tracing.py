@@ -100,6 +100,8 @@ class Tracer(TorchFunctionMode):
         shape = tuple(value.shape)
         if value.dtype != self.algebra.like.dtype:
             raise CannotRead(f"it works in {value.dtype}")
+        if form.width == 1 and not form.parts and shape:  # the same number for all components
+            form = self.algebra.widened(form, shape[-1])
         if form.width != (shape[-1] if shape else 1):
             raise CannotRead(f"it makes a tensor of shape {shape}, whose last axis is not the state's")
         if self._has_rows(form) and value.shape[:-1].numel() != self.lead.numel():
