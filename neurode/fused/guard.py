@@ -61,8 +61,8 @@ _STORES = {
 }
 
 _HARMLESS = {
-    len, isinstance, issubclass, getattr, hasattr, callable, abs, min, max, sum, any, all, sorted, round, repr, hash, id,
-    iter, divmod, pow, ord, chr, format,
+    len, isinstance, issubclass, getattr, hasattr, callable, abs, min, max, sum, any, all, sorted, round, repr, hash,
+    id, iter, divmod, pow, ord, chr, format,
 }  # fmt: skip
 _PLAIN = (str, bytes, int, float, complex, bool, tuple, frozenset, range, slice)
 _READING = {"get", "items", "keys", "values", "copy", "index", "count"}

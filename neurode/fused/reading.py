@@ -116,6 +116,7 @@ def _look_closely(f: Callable, args: Any, place: Place, survey: Survey) -> _Know
     witness, y, t = Witness(), place.state(0), place.time(0.0)
     given = () if args is None else (unwrapped(args),)
     tracer = Tracer(y, t, survey.tensors)
+    found: list[torch.Tensor] = []
     try:
         with torch.enable_grad():
             with watched(witness), tracer:

@@ -69,7 +69,7 @@ class Tracer(TorchFunctionMode):
         rule = RULES.get(func)
         if rule is None:
             raise CannotRead(f"it calls {name} on the state or on time")
-        result = rule(self, *args, **kwargs)
+        result: Any = rule(self, *args, **kwargs)
         value = func(*args, **kwargs)
         if isinstance(value, torch.Tensor):
             if func in RESHAPES:
@@ -162,7 +162,7 @@ class Tracer(TorchFunctionMode):
     def found(self) -> list[torch.Tensor]:
         """All leaves in order, those met on the way at the end."""
         alive = {id(tensor): tensor for tensor in self.alive if isinstance(tensor, torch.Tensor)}
-        return [alive[key] if key in alive else None for key in self.leaves]  # type: ignore[misc]
+        return [alive.get(key, self.algebra.like) for key in self.leaves]  # what was not met is not asked for
 
     # -- operands of rules
 

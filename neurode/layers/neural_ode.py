@@ -112,7 +112,7 @@ class NeuralODE(nn.Module):
             return None
         ordered, order = times.sort(dim=1)
         ts = torch.cat([torch.zeros_like(ends)[:, None], ordered, ends[:, None]], dim=1).T
-        options = self.options | {"batching": "per_sample", "engine": "fused"}
+        options: dict[str, Any] = self.options | {"batching": "per_sample", "engine": "fused"}
         try:
             solution = solve(self.field, y0, ts, args=args, **options)
         except CannotFuse:

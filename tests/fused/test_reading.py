@@ -315,7 +315,7 @@ def _unreadable():
         "without a graph": (torch.no_grad()(lambda t, y: chain(y)), "it switches gradients off"),
         "another gradient": (lambda t, y: Reversal.apply(chain(y)), "it has an autograd.Function of its own"),
         "another setting": (lambda t, y: nn.functional.elu(chain(y), 0.5), "its elu has alpha=0.5"),
-        "an older layer": (lambda t, y: chain[2](chain[1](chain[0](y)) + chain[0](y)), "several activations of different depth"),
+        "an older layer": (lambda t, y: chain[2](chain[:2](y) + chain[0](y)), "several activations of different depth"),
         "no state": (lambda t, y: torch.ones_like(y) * t, "its result is not made of the state"),
         "an error": (lambda t, y: chain(y).reshape(2, 2), "calling it raised RuntimeError: shape"),
         "another precision": (lambda t, y: chain(y.float().double()), "it works in torch.float32"),
