@@ -25,6 +25,9 @@ void transpose_back(const T* rows, int64_t stride, int features, T* block) {
     }
 }
 
+// Powers of theta in a dense output, the zeroth among them.
+constexpr int MOST_POWERS = 16;
+
 template <class T>
 class Readout {
 public:
@@ -45,15 +48,21 @@ public:
         }
     }
 
-    // out (dim): the value of sample `lane` at theta.
-    void read(int lane, double theta, T* out) const {
-        const T place = static_cast<T>(theta);
+    // Values of sample `lane` at the times of `count` rows from `next` on; row r goes to out + r step.
+    void read(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, T* out,
+              int64_t step) const {
         const T* row = rows_.data() + lane * stride_;
         const int64_t power = static_cast<int64_t>(BLOCK) * stride_;
+        const double length = interval.t_end - interval.t;
         for (int64_t f = 0; f < stride_; f += WIDTH<T>) {
-            Vec<T> sum = load<T>(row + degree_ * power + f);
-            for (int p = degree_ - 1; p >= 0; --p) sum = sum * place + load<T>(row + p * power + f);
-            put(out, f, sum);
+            Vec<T> c[MOST_POWERS];
+            for (int p = 0; p <= degree_; ++p) c[p] = load<T>(row + p * power + f);
+            for (int64_t r = 0; r < count; ++r) {
+                const T theta = static_cast<T>((times.at(next + r) - interval.t) / length);
+                Vec<T> sum = c[degree_];
+                for (int p = degree_ - 1; p >= 0; --p) sum = sum * theta + c[p];
+                put(out + r * step, f, sum);
+            }
         }
     }
 
@@ -75,12 +84,22 @@ public:
 
     // The way back: forget, hear the gradient `bar` (dim) of a value read at theta, and pull all of them back.
     void forget() { memset(static_cast<void*>(rows_.data()), 0, static_cast<size_t>(rows_.size()) * sizeof(T)); }
-    void hear(int lane, double theta, const T* bar) {
-        T power = static_cast<T>(1);
-        for (int p = 0; p <= degree_; ++p) {
-            T* row = coefficients(p) + lane * stride_;
-            for (int f = 0; f < dim_; ++f) row[f] += bar[f] * power;
-            power *= static_cast<T>(theta);
+    // Of `count` rows from `next` on; that of row r lies at bar + r step.
+    void hear(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, const T* bar,
+              int64_t step) {
+        const double length = interval.t_end - interval.t;
+        for (int64_t f = 0; f < stride_; f += WIDTH<T>) {
+            Vec<T> sum[MOST_POWERS] = {};
+            for (int64_t r = 0; r < count; ++r) {
+                const T theta = static_cast<T>((times.at(next + r) - interval.t) / length);
+                Vec<T> term = get(bar + r * step, f);
+                sum[0] += term;
+                for (int p = 1; p <= degree_; ++p) {
+                    term *= theta;
+                    sum[p] += term;
+                }
+            }
+            for (int p = 0; p <= degree_; ++p) store<T>(coefficients(p) + lane * stride_ + f, sum[p]);
         }
     }
     // Adds to y_bar (dim, 16) and k_bar (stages, dim, 16). scratch: blocks, one a power.
@@ -111,6 +130,13 @@ private:
         } else {
             for (int64_t i = f; i < dim_; ++i) out[i] = value[i - f];
         }
+    }
+
+    Vec<T> get(const T* from, int64_t f) const {
+        if (f + WIDTH<T> <= dim_) return load<T>(from + f);
+        Vec<T> value{};
+        for (int64_t i = f; i < dim_; ++i) value[i - f] = from[i];
+        return value;
     }
 
     const int dim_;
