@@ -51,19 +51,8 @@ public:
     // Values of sample `lane` at the times of `count` rows from `next` on; row r goes to out + r step.
     void read(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, T* out,
               int64_t step) const {
-        const T* row = rows_.data() + lane * stride_;
-        const int64_t power = static_cast<int64_t>(BLOCK) * stride_;
-        const double length = interval.t_end - interval.t;
-        for (int64_t f = 0; f < stride_; f += WIDTH<T>) {
-            Vec<T> c[MOST_POWERS];
-            for (int p = 0; p <= degree_; ++p) c[p] = load<T>(row + p * power + f);
-            for (int64_t r = 0; r < count; ++r) {
-                const T theta = static_cast<T>((times.at(next + r) - interval.t) / length);
-                Vec<T> sum = c[degree_];
-                for (int p = degree_ - 1; p >= 0; --p) sum = sum * theta + c[p];
-                put(out + r * step, f, sum);
-            }
-        }
+        if (degree_ == 4) read_to<4>(lane, times, interval, next, count, out, step);
+        else read_to<MOST_POWERS - 1>(lane, times, interval, next, count, out, step);
     }
 
     // Of the reading at theta: sum_f bar[f] d value / d theta, and the same of value - y.
@@ -84,23 +73,11 @@ public:
 
     // The way back: forget, hear the gradient `bar` (dim) of a value read at theta, and pull all of them back.
     void forget() { memset(static_cast<void*>(rows_.data()), 0, static_cast<size_t>(rows_.size()) * sizeof(T)); }
-    // Of `count` rows from `next` on; that of row r lies at bar + r step.
+    // Of `count` rows from `next` on; that of row r lies at bar + r step. end: of all there is behind bar.
     void hear(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, const T* bar,
-              int64_t step) {
-        const double length = interval.t_end - interval.t;
-        for (int64_t f = 0; f < stride_; f += WIDTH<T>) {
-            Vec<T> sum[MOST_POWERS] = {};
-            for (int64_t r = 0; r < count; ++r) {
-                const T theta = static_cast<T>((times.at(next + r) - interval.t) / length);
-                Vec<T> term = get(bar + r * step, f);
-                sum[0] += term;
-                for (int p = 1; p <= degree_; ++p) {
-                    term *= theta;
-                    sum[p] += term;
-                }
-            }
-            for (int p = 0; p <= degree_; ++p) store<T>(coefficients(p) + lane * stride_ + f, sum[p]);
-        }
+              int64_t step, const T* end) {
+        if (degree_ == 4) hear_to<4>(lane, times, interval, next, count, bar, step, end);
+        else hear_to<MOST_POWERS - 1>(lane, times, interval, next, count, bar, step, end);
     }
     // Adds to y_bar (dim, 16) and k_bar (stages, dim, 16). scratch: blocks, one a power.
     void pull(const T* size, T* y_bar, T* k_bar) {
@@ -124,18 +101,66 @@ public:
 
 private:
     T* coefficients(int power) { return rows_.data() + static_cast<int64_t>(power) * BLOCK * stride_; }
-    void put(T* out, int64_t f, Vec<T> value) const {
-        if (f + WIDTH<T> <= dim_) {
-            store<T>(out + f, value);
-        } else {
-            for (int64_t i = f; i < dim_; ++i) out[i] = value[i - f];
+    // The same for a degree known at compile time, so that its coefficients stay in registers; MOST_POWERS - 1: any.
+    template <int DEGREE>
+    void read_to(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, T* out,
+                 int64_t step) const {
+        const int degree = DEGREE == MOST_POWERS - 1 ? degree_ : DEGREE;
+        const T* row = rows_.data() + lane * stride_;
+        const int64_t power = static_cast<int64_t>(BLOCK) * stride_;
+        const double length = interval.t_end - interval.t;
+        for (int64_t f = 0; f < stride_; f += WIDTH<T>) {
+            const int left = dim_ - f < WIDTH<T> ? static_cast<int>(dim_ - f) : WIDTH<T>;
+            Vec<T> c[DEGREE + 1];
+            for (int p = 0; p <= degree; ++p) c[p] = load<T>(row + p * power + f);
+            for (int64_t r = 0; r < count; ++r) {
+                const T theta = static_cast<T>((times.at(next + r) - interval.t) / length);
+                Vec<T> sum = c[degree];
+                for (int p = degree - 1; p >= 0; --p) sum = sum * theta + c[p];
+                put(out + r * step + f, sum, left);
+            }
+        }
+    }
+    template <int DEGREE>
+    void hear_to(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, const T* bar,
+                 int64_t step, const T* end) {
+        const int degree = DEGREE == MOST_POWERS - 1 ? degree_ : DEGREE;
+        const double length = interval.t_end - interval.t;
+        for (int64_t f = 0; f < stride_; f += WIDTH<T>) {
+            const int left = dim_ - f < WIDTH<T> ? static_cast<int>(dim_ - f) : WIDTH<T>;
+            Int<T> mask;
+            for (int i = 0; i < WIDTH<T>; ++i) mask[i] = i < left ? -1 : 0;
+            Vec<T> sum[DEGREE + 1] = {};
+            for (int64_t r = 0; r < count; ++r) {
+                const T theta = static_cast<T>((times.at(next + r) - interval.t) / length);
+                Vec<T> term = get(bar + r * step + f, left, mask, end);
+                sum[0] += term;
+                for (int p = 1; p <= degree; ++p) {
+                    term *= theta;
+                    sum[p] += term;
+                }
+            }
+            for (int p = 0; p <= degree; ++p) store<T>(coefficients(p) + lane * stride_ + f, sum[p]);
         }
     }
 
-    Vec<T> get(const T* from, int64_t f) const {
-        if (f + WIDTH<T> <= dim_) return load<T>(from + f);
+    // The first `left` numbers of a vector: what lies behind them belongs to another sample. In pieces of fixed size,
+    // which are single moves.
+    void put(T* out, Vec<T> value, int left) const {
+        if (left == WIDTH<T>) return store<T>(out, value);
+        T numbers[WIDTH<T>] __attribute__((aligned(NEURODE_VECTOR_BYTES)));
+        store<T>(numbers, value);
+        int at = 0;
+        if (left & 8) __builtin_memcpy(static_cast<void*>(out), numbers, 8 * sizeof(T)), at = 8;
+        if (left & 4) __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 4 * sizeof(T)), at += 4;
+        if (left & 2) __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 2 * sizeof(T)), at += 2;
+        if (left & 1) out[at] = numbers[at];
+    }
+    Vec<T> get(const T* from, int left, Int<T> mask, const T* end) const {
+        if (left == WIDTH<T>) return load<T>(from);
+        if (from + WIDTH<T> <= end) return of_bits<T>(bits_of<T>(load<T>(from)) & mask);
         Vec<T> value{};
-        for (int64_t i = f; i < dim_; ++i) value[i - f] = from[i];
+        for (int i = 0; i < left; ++i) value[i] = from[i];
         return value;
     }
 

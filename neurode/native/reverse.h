@@ -190,7 +190,8 @@ private:
             if (!heard) begin_hearing();
             heard = true;
             const int64_t count = row_[i] - first_row_[i];
-            readout_.hear(i, times, interval, first_row_[i], count, value_bar(first_row_[i], sample), work_.samples * work_.dim);
+            readout_.hear(i, times, interval, first_row_[i], count, value_bar(first_row_[i], sample), work_.samples * work_.dim,
+                          value_bar(work_.problem.num_times, 0));
             if (bars_.times_bar != nullptr)
                 for (int64_t row = first_row_[i]; row < row_[i]; ++row) hear_time(i, sample, row, times, interval);
             row_[i] = first_row_[i];
