@@ -3,7 +3,7 @@
 import ctypes
 from ctypes import POINTER, Structure, c_char_p, c_double, c_int32, c_int64, c_void_p
 
-ABI = 1
+ABI = 2
 """Counts changes of the interface; a library with another number is not used."""
 
 CLOCK_ONE = 3
@@ -108,6 +108,7 @@ class ProblemStruct(Structure):
         ("lengths", c_void_p),
         ("samples", c_int64),
         ("num_times", c_int64),
+        ("time_stride", c_int64),
         ("dtype", c_int32),
         ("joint", c_int32),
         ("save", c_int32),

@@ -15,6 +15,7 @@ from neurode.integration.problem import Problem
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 
 MOST_STAGES = 32
+MOST_POWERS = 15
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def refusal(problem: Problem, field: ReadField) -> str | None:
         return f"the method {problem.stepper.name!r} is not an explicit Runge-Kutta method"
     if problem.stepper.tableau.num_stages > MOST_STAGES:
         return f"the method {problem.stepper.name!r} has more than {MOST_STAGES} stages"
+    if problem.stepper.tableau.dense_matrix.shape[1] > MOST_POWERS:
+        return f"the dense output of {problem.stepper.name!r} has a degree above {MOST_POWERS}"
     if problem.stops is not None:
         return "the solve has stops at which the state jumps"
     if problem.save.what == "dense":

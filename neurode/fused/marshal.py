@@ -51,7 +51,7 @@ def packet(
     """gradients: where those of the field's tensors go, in their order; none for the way forward."""
     y0 = problem.y0.detach().contiguous()
     dim, joint = field.dim, problem.times.host.ndim == 1
-    host = np.ascontiguousarray(problem.times.host)
+    host, stride = _times(problem.times)
     lengths = None if problem.times.lengths is None else np.ascontiguousarray(problem.times.lengths, dtype=np.int64)
     samples = y0.numel() // dim
     fields, field_refs = _field(field, gradients)
@@ -60,10 +60,19 @@ def packet(
     control, control_refs = _control(problem, samples)
     struct = ProblemStruct(
         ctypes.pointer(fields), ctypes.pointer(method), ctypes.pointer(control), y0.data_ptr(), host.ctypes.data,
-        None if lengths is None else lengths.ctypes.data, samples, len(host), int(y0.dtype == torch.float64),
-        int(joint), SAVES.index(problem.save.what), int(probed), int(keep), threads,
+        None if lengths is None else lengths.ctypes.data, samples, len(problem.times.host), stride,
+        int(y0.dtype == torch.float64), int(joint), SAVES.index(problem.save.what), int(probed), int(keep), threads,
     )  # fmt: skip
     return Packet(struct, (y0, host, lengths, fields, field_refs, method, method_refs, control, control_refs))
+
+
+def _times(times: OutputTimes) -> tuple[np.ndarray, int]:
+    """The times of one lane after those of another, and how far apart: 0 where all have the same."""
+    if times.host.ndim == 1:
+        return np.ascontiguousarray(times.host), 0
+    if times.shown.ndim == 1 and times.lengths is None:
+        return np.ascontiguousarray(times.host[:, 0]), 0
+    return np.ascontiguousarray(times.host.T), len(times.host)
 
 
 def _field(field: ReadField, gradients: tuple[torch.Tensor | None, ...]) -> tuple[FieldStruct, list]:

@@ -10,14 +10,9 @@ namespace NEURODE_VARIANT {
 // Each gives value(z) and, where SLOPE, d value / dz.
 
 struct Tanh {
-    template <class T>
-    static NEURODE_INLINE Vec<T> of(Vec<T> z) {
-        Vec<T> e = expm1_bounded<T>(magnitude<T>(z) * static_cast<T>(2));
-        return with_sign<T>(e / (e + static_cast<T>(2)), z);
-    }
     template <class T, bool SLOPE>
     static NEURODE_INLINE Vec<T> value(Vec<T> z, Vec<T>& slope) {
-        Vec<T> v = of<T>(z);
+        Vec<T> v = hyperbolic_tangent(z);
         if (SLOPE) slope = static_cast<T>(1) - v * v;
         return v;
     }
@@ -85,7 +80,7 @@ struct GeluTanh {
         const T k = static_cast<T>(0.79788456080286535588), cube = static_cast<T>(0.044715);
         Vec<T> bounded = at_least<T>(at_most<T>(z, static_cast<T>(1000)), static_cast<T>(-1000));
         Vec<T> square = bounded * bounded;
-        Vec<T> t = Tanh::of<T>(bounded * k * (square * cube + static_cast<T>(1)));
+        Vec<T> t = hyperbolic_tangent(bounded * k * (square * cube + static_cast<T>(1)));
         Vec<T> share = t * static_cast<T>(0.5) + static_cast<T>(0.5);
         if (SLOPE) {
             slope = share + bounded * static_cast<T>(0.5) * (static_cast<T>(1) - t * t) *

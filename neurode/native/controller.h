@@ -53,11 +53,11 @@ struct Interval {
     int64_t anchor, anchor_end;
 };
 
-// The output times of one lane: a column of the table.
+// The output times of one lane.
 struct Times {
     const double* first;
-    int64_t stride, count;
-    double at(int64_t row) const { return first[row * stride]; }
+    int64_t count;
+    double at(int64_t row) const { return first[row]; }
 };
 
 // One lane. Rows of the times that a step's ends are taken from are its anchors, -1 for none.

@@ -136,6 +136,22 @@ NEURODE_INLINE Vec<T> log1p_of_unit(Vec<T> u) {
     return (s + s) + (s + s) * (w * polynomial<T>(w, Fits<T>::logarithm));
 }
 
+// tanh(x). In single precision a ratio of polynomials in x^2, fitted to 2.1e-8 on |x| <= 9.02, beyond which tanh is 1:
+// it takes half the operations, and 5 units in the last place are its error.
+NEURODE_INLINE Vec<float> hyperbolic_tangent(Vec<float> x) {
+    constexpr float over[] = {1.0f, 0.13379672169685364f, 0.003493980271741748f, 2.0582572687999345e-5f,
+                              1.3317809965940341e-8f};
+    constexpr float under[] = {1.0f, 0.4671298861503601f, 0.02587086893618107f, 0.00032830031705088913f,
+                               7.761502160974487e-7f};
+    const Vec<float> bounded = at_least<float>(at_most<float>(x, 9.02f), -9.02f), w = bounded * bounded;
+    return bounded * polynomial<float>(w, over) / polynomial<float>(w, under);
+}
+
+NEURODE_INLINE Vec<double> hyperbolic_tangent(Vec<double> x) {
+    const Vec<double> e = expm1_bounded<double>(magnitude<double>(x) * 2.0);
+    return with_sign<double>(e / (e + 2.0), x);
+}
+
 // Lanes beyond the reach of the reduction, one by one.
 template <class T>
 __attribute__((noinline)) Vec<T> far_sines(Vec<T> x, Vec<T> near, bool cosine) {

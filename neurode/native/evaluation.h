@@ -84,9 +84,15 @@ template <class T>
 void pull_activation(const Network<T>& network, const Layer<T>& layer, const T* t, const T* bar, T* slope,
                      Buffers<T>& buffers, Sums<T>& sums, T* t_bar) {
     const bool linear = layer.activation == NEURODE_IDENTITY;
-    for (int n = 0; n < layer.out * BLOCK; n += WIDTH<T>)
-        store<T>(slope + n, linear ? load<T>(bar + n) : load<T>(bar + n) * load<T>(slope + n));
-    for (int j = 0; j < layer.num_terms; ++j) {
+    // The bias, which nearly every layer has, is summed in the same pass.
+    const bool shared_bias = layer.num_terms > 0 && layer.terms[0].clock == NEURODE_CLOCK_ONE && !layer.terms[0].rows;
+    T* bias = shared_bias ? sums.shared.data() + layer.terms[0].at * BLOCK : nullptr;
+    for (int n = 0; n < layer.out * BLOCK; n += WIDTH<T>) {
+        const Vec<T> delta = linear ? load<T>(bar + n) : load<T>(bar + n) * load<T>(slope + n);
+        store<T>(slope + n, delta);
+        if (shared_bias) store<T>(bias + n, load<T>(bias + n) + delta);
+    }
+    for (int j = shared_bias ? 1 : 0; j < layer.num_terms; ++j) {
         const Term<T>& term = layer.terms[j];
         T* sum = (term.rows ? sums.rows.data() : sums.shared.data()) + term.at * BLOCK;
         if (term.clock == NEURODE_CLOCK_ONE) {

@@ -208,8 +208,8 @@ private:
                     if (carried) take_row<T>(own.k, i, work_.dim, row + work_.dim);
                     row += work_.dim * (carried ? 2 : 1);
                 }
-                for (int64_t r = next_; r < stop; ++r)
-                    readout_.read(i, (times_.at(r) - interval.t) / (interval.t_end - interval.t), output_.row(r, sample));
+                if (stop > next_)
+                    readout_.read(i, times_, interval, next_, stop - next_, output_.row(next_, sample), output_.step());
                 after = output_.end(sample, times_, interval, stop, own.y1, i);
             }
             memcpy(static_cast<void*>(own.y), own.y1, static_cast<size_t>(numbers_) * sizeof(T));

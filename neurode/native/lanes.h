@@ -198,8 +198,8 @@ private:
                 readout_.make(state.y, state.k, intervals_.size);
                 polynomial_made = true;
             }
-            for (; next < stop; ++next)
-                readout_.read(i, (times.at(next) - interval.t) / (interval.t_end - interval.t), output_.row(next, sample));
+            readout_.read(i, times, interval, next, stop - next, output_.row(next, sample), output_.step());
+            next = stop;
         }
         next = output_.end(sample, times, interval, next, state.y1, i);
     }

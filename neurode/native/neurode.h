@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define NEURODE_ABI 1
+#define NEURODE_ABI 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -79,8 +79,8 @@ typedef struct {
     int32_t adaptive, padding;
 } neurode_control;
 
-/* joint: one step size for all. times: (num_times) jointly, (num_times, samples) per sample. lengths: (samples) rows of
- * each, or null. probed: f(t0, y0) counts as called for every sample. keep: for the reverse pass. */
+/* joint: one step size for all. times: (num_times) of each sample, those of the next one time_stride further (0: the same
+ * for all). lengths: (samples) how many each has, or null. probed: f(t0, y0) counts as called for every sample. keep: for the reverse pass. */
 typedef struct {
     const neurode_field* field;
     const neurode_method* method;
@@ -88,7 +88,7 @@ typedef struct {
     const void* y0;
     const double* times;
     const int64_t* lengths;
-    int64_t samples, num_times;
+    int64_t samples, num_times, time_stride;
     int32_t dtype, joint, save, probed, keep, threads;
 } neurode_problem;
 
@@ -101,7 +101,8 @@ typedef struct {
     int32_t* status;
 } neurode_outcome;
 
-/* values_bar: as values. y0_bar: (samples, dim). times_bar: as times, float64, null if unwanted. Gradients of weights and
+/* values_bar: as values. y0_bar: (samples, dim). times_bar: float64, (num_times)
+ * jointly and (num_times, samples) per sample, null if unwanted. Gradients of weights and
  * terms go where the field's structs point. evaluations: written, calls of f on the way back, as the eager engine counts
  * them. */
 typedef struct {

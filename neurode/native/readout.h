@@ -25,6 +25,9 @@ void transpose_back(const T* rows, int64_t stride, int features, T* block) {
     }
 }
 
+// Powers of theta in a dense output, the zeroth among them.
+constexpr int MOST_POWERS = 16;
+
 template <class T>
 class Readout {
 public:
@@ -45,16 +48,11 @@ public:
         }
     }
 
-    // out (dim): the value of sample `lane` at theta.
-    void read(int lane, double theta, T* out) const {
-        const T place = static_cast<T>(theta);
-        const T* row = rows_.data() + lane * stride_;
-        const int64_t power = static_cast<int64_t>(BLOCK) * stride_;
-        for (int64_t f = 0; f < stride_; f += WIDTH<T>) {
-            Vec<T> sum = load<T>(row + degree_ * power + f);
-            for (int p = degree_ - 1; p >= 0; --p) sum = sum * place + load<T>(row + p * power + f);
-            put(out, f, sum);
-        }
+    // Values of sample `lane` at the times of `count` rows from `next` on; row r goes to out + r step.
+    void read(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, T* out,
+              int64_t step) const {
+        if (degree_ == 4) read_to<4>(lane, times, interval, next, count, out, step);
+        else read_to<MOST_POWERS - 1>(lane, times, interval, next, count, out, step);
     }
 
     // Of the reading at theta: sum_f bar[f] d value / d theta, and the same of value - y.
@@ -75,13 +73,11 @@ public:
 
     // The way back: forget, hear the gradient `bar` (dim) of a value read at theta, and pull all of them back.
     void forget() { memset(static_cast<void*>(rows_.data()), 0, static_cast<size_t>(rows_.size()) * sizeof(T)); }
-    void hear(int lane, double theta, const T* bar) {
-        T power = static_cast<T>(1);
-        for (int p = 0; p <= degree_; ++p) {
-            T* row = coefficients(p) + lane * stride_;
-            for (int f = 0; f < dim_; ++f) row[f] += bar[f] * power;
-            power *= static_cast<T>(theta);
-        }
+    // Of `count` rows from `next` on; that of row r lies at bar + r step. end: of all there is behind bar.
+    void hear(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, const T* bar,
+              int64_t step, const T* end) {
+        if (degree_ == 4) hear_to<4>(lane, times, interval, next, count, bar, step, end);
+        else hear_to<MOST_POWERS - 1>(lane, times, interval, next, count, bar, step, end);
     }
     // Adds to y_bar (dim, 16) and k_bar (stages, dim, 16). scratch: blocks, one a power.
     void pull(const T* size, T* y_bar, T* k_bar) {
@@ -105,12 +101,67 @@ public:
 
 private:
     T* coefficients(int power) { return rows_.data() + static_cast<int64_t>(power) * BLOCK * stride_; }
-    void put(T* out, int64_t f, Vec<T> value) const {
-        if (f + WIDTH<T> <= dim_) {
-            store<T>(out + f, value);
-        } else {
-            for (int64_t i = f; i < dim_; ++i) out[i] = value[i - f];
+    // The same for a degree known at compile time, so that its coefficients stay in registers; MOST_POWERS - 1: any.
+    template <int DEGREE>
+    void read_to(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, T* out,
+                 int64_t step) const {
+        const int degree = DEGREE == MOST_POWERS - 1 ? degree_ : DEGREE;
+        const T* row = rows_.data() + lane * stride_;
+        const int64_t power = static_cast<int64_t>(BLOCK) * stride_;
+        const double length = interval.t_end - interval.t;
+        for (int64_t f = 0; f < stride_; f += WIDTH<T>) {
+            const int left = dim_ - f < WIDTH<T> ? static_cast<int>(dim_ - f) : WIDTH<T>;
+            Vec<T> c[DEGREE + 1];
+            for (int p = 0; p <= degree; ++p) c[p] = load<T>(row + p * power + f);
+            for (int64_t r = 0; r < count; ++r) {
+                const T theta = static_cast<T>((times.at(next + r) - interval.t) / length);
+                Vec<T> sum = c[degree];
+                for (int p = degree - 1; p >= 0; --p) sum = sum * theta + c[p];
+                put(out + r * step + f, sum, left);
+            }
         }
+    }
+    template <int DEGREE>
+    void hear_to(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, const T* bar,
+                 int64_t step, const T* end) {
+        const int degree = DEGREE == MOST_POWERS - 1 ? degree_ : DEGREE;
+        const double length = interval.t_end - interval.t;
+        for (int64_t f = 0; f < stride_; f += WIDTH<T>) {
+            const int left = dim_ - f < WIDTH<T> ? static_cast<int>(dim_ - f) : WIDTH<T>;
+            Int<T> mask;
+            for (int i = 0; i < WIDTH<T>; ++i) mask[i] = i < left ? -1 : 0;
+            Vec<T> sum[DEGREE + 1] = {};
+            for (int64_t r = 0; r < count; ++r) {
+                const T theta = static_cast<T>((times.at(next + r) - interval.t) / length);
+                Vec<T> term = get(bar + r * step + f, left, mask, end);
+                sum[0] += term;
+                for (int p = 1; p <= degree; ++p) {
+                    term *= theta;
+                    sum[p] += term;
+                }
+            }
+            for (int p = 0; p <= degree; ++p) store<T>(coefficients(p) + lane * stride_ + f, sum[p]);
+        }
+    }
+
+    // The first `left` numbers of a vector: what lies behind them belongs to another sample. In pieces of fixed size,
+    // which are single moves.
+    void put(T* out, Vec<T> value, int left) const {
+        if (left == WIDTH<T>) return store<T>(out, value);
+        T numbers[WIDTH<T>] __attribute__((aligned(NEURODE_VECTOR_BYTES)));
+        store<T>(numbers, value);
+        int at = 0;
+        if (left & 8) __builtin_memcpy(static_cast<void*>(out), numbers, 8 * sizeof(T)), at = 8;
+        if (left & 4) __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 4 * sizeof(T)), at += 4;
+        if (left & 2) __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 2 * sizeof(T)), at += 2;
+        if (left & 1) out[at] = numbers[at];
+    }
+    Vec<T> get(const T* from, int left, Int<T> mask, const T* end) const {
+        if (left == WIDTH<T>) return load<T>(from);
+        if (from + WIDTH<T> <= end) return of_bits<T>(bits_of<T>(load<T>(from)) & mask);
+        Vec<T> value{};
+        for (int i = 0; i < left; ++i) value[i] = from[i];
+        return value;
     }
 
     const int dim_;

@@ -133,6 +133,7 @@ private:
             put_row<T>(state, work_.dim, y_.data(), i);
             if (fsal) put_row<T>(state + work_.dim, work_.dim, k_.data(), i);
             intervals_.set(i, interval.t, interval.t_end);
+            if (work_.problem.save == NEURODE_SAVE_TS) find_rows(i, interval);
         }
         make_again(fsal);
         memcpy(static_cast<void*>(y1_bar_.data()), y_bar_.data(), static_cast<size_t>(numbers_) * sizeof(T));
@@ -143,6 +144,21 @@ private:
         if (weights_wanted_) add_weights(fsal, work_.tableau.stages - fsal);
         for (int i = 0; i < BLOCK; ++i)
             if (sample_[i] >= 0) move_on(i);
+    }
+
+    // Rows of values that the step wrote: [first_row, inside) within it, [inside, row) at its end. They lie far apart, and
+    // are called for long before they are needed.
+    void find_rows(int i, const Interval& interval) {
+        const Times times = work_.times(sample_[i]);
+        int64_t row = row_[i];
+        while (row > 0 && times.at(row - 1) == interval.t_end) --row;
+        inside_[i] = row;
+        const bool forward = interval.t_end >= interval.t;
+        while (row > 0 && (forward ? times.at(row - 1) > interval.t : times.at(row - 1) < interval.t)) --row;
+        first_row_[i] = row;
+        for (int64_t r = row; r < row_[i]; ++r)
+            for (int64_t d = 0; d < work_.dim; d += 64 / static_cast<int64_t>(sizeof(T)))
+                __builtin_prefetch(value_bar(r, sample_[i]) + d, 0, 2);
     }
 
     // The stages of the step, recorded.
@@ -169,13 +185,16 @@ private:
             if (what == NEURODE_SAVE_STEPS) add_end(i, value_bar(left_[i], sample));
             if (what == NEURODE_SAVE_END && interval.t_end == times.at(times.count - 1)) add_end(i, value_bar(0, sample));
             if (what != NEURODE_SAVE_TS) continue;
-            while (row_[i] > 0 && times.at(row_[i] - 1) == interval.t_end) add_end(i, value_bar(--row_[i], sample));
-            const bool forward = interval.t_end >= interval.t;
-            while (row_[i] > 0 && (forward ? times.at(row_[i] - 1) > interval.t : times.at(row_[i] - 1) < interval.t)) {
-                if (!heard) begin_hearing();
-                heard = true;
-                hear(i, sample, --row_[i], times, interval);
-            }
+            while (row_[i] > inside_[i]) add_end(i, value_bar(--row_[i], sample));
+            if (row_[i] == first_row_[i]) continue;
+            if (!heard) begin_hearing();
+            heard = true;
+            const int64_t count = row_[i] - first_row_[i];
+            readout_.hear(i, times, interval, first_row_[i], count, value_bar(first_row_[i], sample), work_.samples * work_.dim,
+                          value_bar(work_.problem.num_times, 0));
+            if (bars_.times_bar != nullptr)
+                for (int64_t row = first_row_[i]; row < row_[i]; ++row) hear_time(i, sample, row, times, interval);
+            row_[i] = first_row_[i];
         }
         if (heard) readout_.pull(intervals_.size, y_bar_.data(), k_bar_.data());
     }
@@ -188,11 +207,9 @@ private:
         readout_.forget();
     }
 
-    void hear(int i, int64_t sample, int64_t row, const Times& times, const Interval& interval) {
+    void hear_time(int i, int64_t sample, int64_t row, const Times& times, const Interval& interval) {
         const double length = interval.t_end - interval.t, theta = (times.at(row) - interval.t) / length;
         const T* bar = value_bar(row, sample);
-        readout_.hear(i, theta, bar);
-        if (bars_.times_bar == nullptr) return;
         // With y + h w(theta) k and theta = (t - start) / h, by t, by the start and by the end.
         double by_theta, moved;
         polynomial_->slopes(i, theta, bar, by_theta, moved);
@@ -357,7 +374,7 @@ private:
     Intervals<T> intervals_;
     const int64_t numbers_, padded_;
     Array<T> y_, y_bar_, next_bar_, y1_bar_, x_bar_, k_, k_bar_, argument_, times_, turned_, carried_bar_;
-    int64_t sample_[BLOCK], step_[BLOCK] = {}, left_[BLOCK] = {}, row_[BLOCK] = {};
+    int64_t sample_[BLOCK], step_[BLOCK] = {}, left_[BLOCK] = {}, row_[BLOCK] = {}, inside_[BLOCK] = {}, first_row_[BLOCK] = {};
     double start_bar_[BLOCK] = {}, end_bar_[BLOCK] = {}, size_bar_[BLOCK] = {};
     int64_t waiting_ = 0;
     int busy_ = 0;

@@ -27,8 +27,8 @@ struct Work {
         return sample < samples ? sample : samples;
     }
     Times times(int64_t sample) const {
-        if (joint) return {problem.times, 1, problem.num_times};
-        return {problem.times + sample, samples, problem.lengths == nullptr ? problem.num_times : problem.lengths[sample]};
+        const int64_t count = problem.lengths == nullptr ? problem.num_times : problem.lengths[sample];
+        return {problem.times + sample * problem.time_stride, count};
     }
     const T* y0(int64_t sample) const { return static_cast<const T*>(problem.y0) + sample * dim; }
     // A sample's own weights, into its place in a block of them.
@@ -87,6 +87,8 @@ public:
         : work_(work), what_(work.problem.save), values_(static_cast<T*>(outcome.values)) {}
 
     bool reads_inside() const { return what_ == NEURODE_SAVE_TS; }
+    // From a row's values of a sample to those of the next row.
+    int64_t step() const { return work_.samples * work_.dim; }
     T* row(int64_t row, int64_t sample) const { return values_ + (row * work_.samples + sample) * work_.dim; }
 
     // Values at t0; returns the next row to write.
