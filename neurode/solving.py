@@ -11,6 +11,8 @@ from neurode.core.nest import PerSample, describe, map_leaves
 from neurode.core.protocols import VectorField
 from neurode.core.state import State, StateLayout, layout_of
 from neurode.core.transforms import host_array, lowered
+from neurode.fused.engine import Fusible, fusible
+from neurode.fused.field import Unreadable
 from neurode.gradients.catalogue import gradient_of
 from neurode.gradients.gradient import AbstractGradient, Differentiated
 from neurode.integration.control import choose_controller
@@ -26,6 +28,10 @@ from neurode.methods.tableau import Tableau
 
 MAX_STEPS = 100_000
 DEFAULT_TOLERANCES = {torch.float32: (1e-3, 1e-6), torch.float64: (1e-6, 1e-9)}
+
+
+class CannotFuse(ValueError):
+    """engine="fused" was asked for, and the kernel cannot make the solve; the message says which part it could not."""
 
 
 def solve(
@@ -70,16 +76,19 @@ def solve(
     gradient: "checkpointed" (default), "direct" or "reversible" (which solves by the reversible version of the method),
         or an object with settings: Checkpointed(k) bounds the memory.
     save: "ts" (default), "end", "steps" or "dense"; or Save(...).
-    events: not yet. engine: "auto" or "eager".
+    events: not yet.
+    engine: "auto" (default) lets one kernel make the whole solve where it can read the field (see
+        `neurode.fused.reading`), "fused" insists on it, "eager" never does. `solution.stats.engine` says which ran.
     max_steps: attempted steps at most (of each sample); None: 100,000.
     throw: raise SolveError when the end is not reached; False returns what was solved, NaN beyond it.
 
-    Returns a Solution. Raises TypeError or ValueError for arguments that do not fit together, SolveError (with the
+    Returns a Solution. Raises TypeError or ValueError for arguments that do not fit together (CannotFuse, a ValueError,
+    where engine="fused" cannot be had), SolveError (with the
     time, the step, the tolerance and what to try) when a solve fails.
     """
     if batching not in ("joint", "per_sample"):
         raise ValueError(f"batching must be 'joint' or 'per_sample', but is {batching!r}.")
-    _refuse_what_is_not_there(events, engine)
+    _check_engine_and_events(engine, events)
     way = gradient_of(gradient)
     lift = lifted(f, y0, ts, args, batching=batching, rtol=rtol, atol=atol, step_size=step_size, traced=way.is_traced)
     if lift is not None:
@@ -111,21 +120,43 @@ def solve(
         atol=_tolerance("atol", atol, default_atol, layout, state),
         max_steps=max_steps or (MAX_STEPS if isinstance(chosen, AdaptiveSteps) else 2**62),
     )
-    solution = _solution(problem, way.run(problem))
+    solution = _solved(problem, way, engine)
     if throw and not solution.succeeded:
         raise _failure(problem, solution)
     return solution
 
 
-def _refuse_what_is_not_there(events: Any, engine: str) -> None:
+def _check_engine_and_events(engine: str, events: Any) -> None:
     if events is not None:
         raise NotImplementedError(
             "events are not there yet: solve to ts[-1] and look for the crossing with save='dense'."
         )
-    if engine == "fused":
-        raise NotImplementedError("there is no fused engine yet: use engine='auto' or 'eager'.")
-    if engine not in ("auto", "eager"):
-        raise ValueError(f"engine must be 'auto' or 'eager', but is {engine!r}.")
+    if engine not in ("auto", "fused", "eager"):
+        raise ValueError(f"engine must be 'auto', 'fused' or 'eager', but is {engine!r}.")
+
+
+def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
+    """By the kernel where it is wanted and takes the problem, else by the loop."""
+    if engine != "eager":
+        found = _fusible(problem, way)
+        if isinstance(found, Fusible):
+            return found.run()
+        if engine == "fused":
+            raise CannotFuse(
+                f"engine='fused' cannot make this solve, because {found.reason}. Use engine='auto', which takes the "
+                "eager way then, or 'eager'."
+            )
+    return _solution(problem, way.run(problem))
+
+
+def _fusible(problem: Problem, way: AbstractGradient) -> Fusible | Unreadable:
+    reason = way.reason_against_kernel(differentiated=False)
+    if reason is not None:
+        return Unreadable(reason)
+    found = fusible(problem)
+    if isinstance(found, Fusible) and found.wants_gradient:
+        reason = way.reason_against_kernel(differentiated=True)
+    return found if reason is None else Unreadable(reason)
 
 
 def _tolerance(name: str, given, default: float, layout: StateLayout, state: torch.Tensor) -> float | torch.Tensor:

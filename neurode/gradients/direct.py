@@ -17,11 +17,22 @@ class Direct(AbstractGradient):
     Good for short solves, for derivatives of any order (Hessians, gradient penalties), as the reference that the other
     ways are tested against. Not good for long solves: memory grows with the number of evaluations of f, activations
     included.
+
+    kernel: may one kernel make the whole solve where it can read the field? Its gradient is exact too, and second
+    derivatives through it solve once more; not for forward mode after the solve. False (default): torch's operations
+    only.
     """
+
+    kernel: bool = False
 
     @property
     def is_traced(self) -> bool:
         return True
+
+    def reason_against_kernel(self, *, differentiated: bool) -> str | None:
+        if self.kernel or not differentiated:
+            return None
+        return "gradient='direct' is plain autograd through torch's operations"
 
     def run(self, problem: Problem) -> Differentiated:
         trajectory = integrate(problem, traced=torch.is_grad_enabled() or forward_mode())

@@ -37,6 +37,11 @@ class AbstractGradient(ABC):
         """Does autograd follow the loop itself, so that derivatives of any order and direction come of themselves?"""
         return False
 
+    def reason_against_kernel(self, *, differentiated: bool) -> str | None:
+        """Why a kernel, whose gradient is the exact one from stored states, may not make the solve instead; None where
+        it may. differentiated: is a gradient wanted?"""
+        return f"it does not compute {self!r}" if differentiated else None
+
     @abstractmethod
     def run(self, problem: Problem) -> Differentiated:
         """Solve, such that the values are differentiable by y0, captured parameters, args and times."""

@@ -1,0 +1,1 @@
+"""Whole solves in one kernel, for fields that can be read."""

@@ -1,0 +1,92 @@
+"""The fused engine: may a kernel make this solve, and the solution that it gives."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from neurode.core.closure import AbstractOpenField
+from neurode.core.equation import Equation
+from neurode.fused import kernel, library
+from neurode.fused.field import ReadField, Unreadable
+from neurode.fused.reading import Place, read
+from neurode.integration.problem import Problem
+from neurode.integration.solution import Solution, Stats
+
+
+@dataclass(frozen=True)
+class Fusible:
+    """A problem that the kernel takes, with its field."""
+
+    problem: Problem
+    field: ReadField
+
+    @property
+    def wants_gradient(self) -> bool:
+        """Is anything that the solve depends on differentiated?"""
+        tensors = (self.problem.y0, self.problem.times.tensor, *self.field.tensors)
+        return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+
+    def run(self) -> Solution:
+        """Solve it."""
+        problem, layout = self.problem, self.problem.equation.layout
+        run = kernel.run(problem, self.field)
+        ts, lengths = _shown_times(problem, run)
+
+        def tensor(array: np.ndarray) -> torch.Tensor:
+            return torch.as_tensor(array if layout.per_sample else array[0])
+
+        stats = Stats(
+            tensor(run.evaluations),
+            tensor(run.steps),
+            tensor(run.accepted),
+            tensor(run.steps - run.accepted),
+            engine="fused",
+        )
+        return Solution(
+            ts=ts,
+            ys=layout.unpack_rows(run.values),
+            lengths=lengths,
+            status=tensor(run.status),
+            stats=stats,
+            reached=tensor(run.reached),
+            last_step=tensor(run.last_size),
+            backward=run.backward,
+        )
+
+
+def fusible(problem: Problem) -> Fusible | Unreadable:
+    """The problem as the kernel takes it, or why it does not."""
+    status = library.status()
+    if not status.available:
+        return Unreadable(status.reason)
+    equation, layout = problem.equation, problem.equation.layout
+    if not isinstance(equation, Equation) or isinstance(equation.f, AbstractOpenField):
+        return Unreadable("a transform of torch.func is in force")
+    if layout.kind != "tensor":
+        return Unreadable(f"the state is a {layout.kind}, and a kernel takes one tensor")
+    times = problem.times
+    field = read(equation.f, equation.args, Place(layout.unpack(problem.y0), times.first, times.last))
+    if isinstance(field, Unreadable):
+        return field
+    found = Fusible(problem, field)
+    reason = kernel.refusal(problem, field)
+    return found if reason is None else Unreadable(reason)
+
+
+def _shown_times(problem: Problem, run: kernel.FusedRun) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """ts of the solution, and its lengths where they differ."""
+    times, per_sample = problem.times, problem.equation.layout.per_sample
+    dtype = times.shown.dtype
+    if problem.save.what == "ts":
+        return times.shown, None if times.lengths is None else torch.as_tensor(times.lengths)
+    if problem.save.what == "end":
+        return torch.as_tensor(times.last, dtype=dtype).reshape(1, *([-1] if per_sample else [])), None
+    first = np.atleast_1d(times.first)
+    ends = [run.accepted_steps(lane).t_end for lane in range(problem.lanes)]
+    own: Any = [torch.as_tensor([t0, *end], dtype=dtype) for t0, end in zip(first, ends, strict=True)]
+    if not per_sample:
+        return own[0], None
+    padded = torch.nn.utils.rnn.pad_sequence(own, padding_value=float("nan"))
+    return padded, torch.as_tensor(run.accepted + 1)

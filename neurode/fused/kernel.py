@@ -1,0 +1,183 @@
+"""Whole solves by the native kernel: what it takes, and the solve as a node of autograd's graph."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from neurode.core.transforms import active, forward_mode
+from neurode.fused.field import ReadField
+from neurode.fused.library import status
+from neurode.fused.native_solve import AcceptedSteps, NativeSolve
+from neurode.fused.replay import differentiable_gradients
+from neurode.integration.backward_stats import BackwardMeter, BackwardStats
+from neurode.integration.problem import Problem
+from neurode.methods.explicit_rk import ExplicitRungeKutta
+
+MOST_STAGES = 32
+MOST_POWERS = 15
+
+
+@dataclass(frozen=True)
+class FusedRun:
+    """What a fused solve brings back.
+
+    values: (rows, lanes, width) with their graph, NaN where not reached: at the times of ts, at t1, or
+    (save="steps") at t0 and after each accepted step. status, steps, accepted, evaluations: (lanes,) whole numbers;
+    reached, last_size: (lanes,) floats. backward: filled in by the way back, None where nothing wants a gradient.
+    """
+
+    values: torch.Tensor
+    status: np.ndarray
+    steps: np.ndarray
+    accepted: np.ndarray
+    evaluations: np.ndarray
+    reached: np.ndarray
+    last_size: np.ndarray
+    backward: BackwardStats | None
+    solve: NativeSolve
+
+    def accepted_steps(self, lane: int) -> AcceptedSteps:
+        """The steps of one lane; known where a gradient is wanted, and for save="steps"."""
+        return self.solve.accepted_steps(lane)
+
+
+def refusal(problem: Problem, field: ReadField) -> str | None:
+    """What the kernel does not take, as a clause that follows "because"; None where it takes everything."""
+    native, layout = status(), problem.equation.layout
+    if not native.available:
+        return native.reason.rstrip(".")
+    if layout.device.type != "cpu":
+        return f"the kernel runs on the CPU, but the state is on {layout.device}"
+    if layout.kind != "tensor":
+        return f"the kernel takes a tensor as the state, but y0 is a {layout.kind}"
+    if active() or forward_mode():
+        return "inside torch.func and forward-mode derivatives only the eager engine can be followed"
+    shape = layout.shapes[0]
+    if layout.per_sample and len(shape) != 1:
+        return f"the kernel steps rows of numbers, but each sample of y0 has shape {tuple(shape)}"
+    if problem.y0.numel() == 0:
+        return "y0 is empty"
+    if not isinstance(problem.stepper, ExplicitRungeKutta):
+        return f"the method {problem.stepper.name!r} is not an explicit Runge-Kutta method"
+    if problem.stepper.tableau.num_stages > MOST_STAGES:
+        return f"the method {problem.stepper.name!r} has more than {MOST_STAGES} stages"
+    if problem.stepper.tableau.dense_matrix.shape[1] > MOST_POWERS:
+        return f"the dense output of {problem.stepper.name!r} has a degree above {MOST_POWERS}"
+    if problem.stops is not None:
+        return "the solve has stops at which the state jumps"
+    if problem.save.what == "dense":
+        return "save='dense' keeps the stages of every step, which the kernel lets go"
+    return _field_refusal(problem, field)
+
+
+def _field_refusal(problem: Problem, field: ReadField) -> str | None:
+    layout = problem.equation.layout
+    width_in, rows = field.dim, problem.y0.numel() // field.dim
+    for tensor in field.tensors:
+        if tensor.dtype != layout.dtype or tensor.device != layout.device:
+            return (
+                f"the field has a tensor of dtype {tensor.dtype} on {tensor.device}, but the state is {layout.dtype} "
+                f"on {layout.device}"
+            )
+    for number, layer in enumerate(field.layers, start=1):
+        width_out = layer.weight.shape[0]
+        if layer.weight.shape[1] != width_in or (layer.skip and width_in != width_out):
+            return f"layer {number} has a weight of shape {tuple(layer.weight.shape)} behind {width_in} numbers"
+        for tensor in [layer.bias, *(term.weight for term in layer.time)]:
+            if tensor is not None and tuple(tensor.shape) not in ((width_out,), (rows, width_out)):
+                return f"a bias of layer {number} has shape {tuple(tensor.shape)}"
+        width_in = width_out
+    if width_in != field.dim:
+        return f"the field's last layer gives {width_in} numbers, but the state has {field.dim}"
+    return None
+
+
+def run(problem: Problem, field: ReadField, *, probed: bool | None = None) -> FusedRun:
+    """Solve. probed: does f(t0, y0) count as called for every sample, as it is in the eager engine to find out what f
+    depends on? None: as there, wherever gradients are enabled. Raises ValueError for what `refusal` names."""
+    reason = refusal(problem, field)
+    if reason is not None:
+        raise ValueError(f"the fused engine cannot solve this, because {reason}. Use engine='eager' or 'auto'.")
+    enabled = torch.is_grad_enabled()
+    probed = enabled if probed is None else probed
+    ts = problem.times.tensor
+    inputs = (problem.y0, ts, *field.tensors)
+    if not (enabled and any(tensor is not None and tensor.requires_grad for tensor in inputs)):
+        solve = NativeSolve(problem, field, probed=probed, keep=False)
+        return _fused_run(problem, solve, solve.values, None)
+    job = _Job(problem, field, probed, BackwardStats())
+    values = _FusedSolve.apply(job, *inputs)
+    assert job.solve is not None
+    return _fused_run(problem, job.solve, values, job.stats)
+
+
+def _fused_run(problem: Problem, solve: NativeSolve, values: torch.Tensor, stats: BackwardStats | None) -> FusedRun:
+    lanes = problem.lanes
+    shaped = values.reshape(values.shape[0], lanes, solve.samples // lanes * solve.dim)
+    counts = (solve.steps, solve.accepted, solve.evaluations)
+    return FusedRun(shaped, solve.status, *counts, solve.reached, solve.last_size, stats, solve)
+
+
+@dataclass
+class _Job:
+    """What travels beside the tensors between forward and backward."""
+
+    problem: Problem
+    field: ReadField
+    probed: bool
+    stats: BackwardStats
+    solve: NativeSolve | None = None
+
+
+class _FusedSolve(torch.autograd.Function):
+    """The solve as a node: inputs (job, y0, ts, *tensors of the field)."""
+
+    @staticmethod
+    def forward(ctx, job: _Job, y0: torch.Tensor, ts: torch.Tensor | None, *tensors: torch.Tensor):
+        field = job.field.with_tensors(tensors)
+        problem = _plain(job.problem, y0)
+        job.solve = NativeSolve(problem, field, probed=job.probed, keep=True)
+        job.stats.kept_bytes = job.solve.kept_bytes
+        # Saved so that autograd notices when one of them is changed in place before the backward pass.
+        ctx.save_for_backward(y0, ts, *tensors)
+        ctx.job = job
+        values, job.solve.values = job.solve.values, torch.empty(0)
+        return values
+
+    @staticmethod
+    def backward(ctx, *bars):
+        (values_bar,) = bars
+        job, (y0, ts, *tensors) = ctx.job, ctx.saved_tensors
+        _, y0_wanted, ts_wanted, *wanted = ctx.needs_input_grad
+        if torch.is_grad_enabled():
+            return None, *_followed(ctx, values_bar)
+        gradients = tuple(
+            torch.zeros(tensor.shape, dtype=tensor.dtype) if want else None
+            for tensor, want in zip(tensors, wanted, strict=True)
+        )
+        times_bar = torch.zeros(ts.shape, dtype=torch.float64) if ts_wanted else None
+        with BackwardMeter(job.stats, y0.device):
+            y0_bar, job.stats.num_evaluations = job.solve.pull_back(
+                _plain(job.problem, y0), job.field.with_tensors(tuple(tensors)), values_bar, gradients, times_bar
+            )
+        ts_bar = None if times_bar is None else times_bar.to(ts.dtype)
+        return None, y0_bar.view(y0.shape) if y0_wanted else None, ts_bar, *gradients
+
+
+def _followed(ctx, values_bar: torch.Tensor) -> list[torch.Tensor | None]:
+    """The gradients with a graph of their own (create_graph=True), by solving once more in torch's operations."""
+    job, (y0, ts, *tensors) = ctx.job, ctx.saved_tensors
+    problem = replace(job.problem, y0=y0, times=replace(job.problem.times, tensor=ts))
+    bar = values_bar.reshape(values_bar.shape[0], problem.lanes, -1)
+    field = job.field.with_tensors(tuple(tensors))
+    gradients: list[torch.Tensor | None] = [None] * (2 + len(tensors))
+    wanted = [number for number, want in enumerate(ctx.needs_input_grad[1:]) if want]
+    inputs = [(y0, ts, *tensors)[number] for number in wanted]
+    for number, gradient in zip(wanted, differentiable_gradients(problem, field, inputs, bar), strict=True):
+        gradients[number] = gradient
+    return gradients
+
+
+def _plain(problem: Problem, y0: torch.Tensor) -> Problem:
+    return replace(problem, y0=y0.detach(), times=replace(problem.times, tensor=None))

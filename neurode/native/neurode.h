@@ -1,0 +1,142 @@
+/* The kernel's plain C interface: whole solves of fields made of affine layers and activations, and their exact reverse
+ * pass. Python fills these structs by ctypes (neurode/fused/interface.py mirrors them; NEURODE_ABI counts changes).
+ *
+ * Samples are the rows of the state (all its axes but the last); dim is the last axis. Numbers of the state's type are
+ * void pointers: float32 or float64 by `dtype`. Nothing here is kept beyond a call, except what a neurode_solve owns.
+ */
+#ifndef NEURODE_H
+#define NEURODE_H
+
+#include <stdint.h>
+
+#define NEURODE_ABI 2
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum neurode_activation_kind {
+    NEURODE_IDENTITY,
+    NEURODE_TANH,
+    NEURODE_SILU,
+    NEURODE_SOFTPLUS,
+    NEURODE_RELU,
+    NEURODE_ELU,
+    NEURODE_GELU,
+    NEURODE_GELU_TANH,
+    NEURODE_SIN
+};
+enum neurode_clock { NEURODE_CLOCK_T, NEURODE_CLOCK_SIN, NEURODE_CLOCK_COS, NEURODE_CLOCK_ONE };
+enum neurode_status {
+    NEURODE_SUCCESS,
+    NEURODE_MAX_STEPS,
+    NEURODE_STEP_TOO_SMALL,
+    NEURODE_NON_FINITE,
+    NEURODE_RUNNING
+};
+enum neurode_save { NEURODE_SAVE_TS, NEURODE_SAVE_END, NEURODE_SAVE_STEPS, NEURODE_SAVE_DENSE };
+
+/* A part of a layer's bias: clock(rate t) weight. weight: (out), or a row a sample (row_stride not 0). Strides count
+ * numbers. gradient: contiguous, of the same shape; null if unwanted. */
+typedef struct {
+    const void* weight;
+    void* gradient;
+    int64_t row_stride, stride;
+    double rate;
+    int32_t clock, padding;
+} neurode_term;
+
+/* x -> activation(weight x + terms) + skip x. weight: (out, in) by strides. gradient: contiguous, null if unwanted. */
+typedef struct {
+    const void* weight;
+    void* gradient;
+    neurode_term* terms;
+    int64_t out_stride, in_stride;
+    double skip;
+    int32_t in, out, activation, num_terms;
+} neurode_layer;
+
+/* dy/dt = scale layers(y) + skip y */
+typedef struct {
+    neurode_layer* layers;
+    double scale, skip;
+    int32_t dim, num_layers;
+} neurode_field;
+
+/* A Butcher tableau: a (stages, stages), b, c, error (stages; null without estimate), dense (stages, degree). */
+typedef struct {
+    const double *a, *b, *c, *error, *dense;
+    int32_t stages, degree, fsal, order, error_order, padding;
+} neurode_method;
+
+/* Steps by the error (adaptive) or constant; step_size NaN: from one output time to the next. first_step NaN: chosen.
+ * rtol_rows, atol_rows: (samples, dim) in place of the numbers, or null. */
+typedef struct {
+    double proportional, integral, derivative, safety, factor_min, factor_max, min_step, max_step, first_step;
+    double step_size, rtol, atol;
+    const void *rtol_rows, *atol_rows;
+    int64_t max_steps;
+    int32_t adaptive, padding;
+} neurode_control;
+
+/* joint: one step size for all. times: (num_times) of each sample, those of the next one time_stride further (0: the same
+ * for all). lengths: (samples) how many each has, or null. probed: f(t0, y0) counts as called for every sample. keep: for the reverse pass. */
+typedef struct {
+    const neurode_field* field;
+    const neurode_method* method;
+    const neurode_control* control;
+    const void* y0;
+    const double* times;
+    const int64_t* lengths;
+    int64_t samples, num_times, time_stride;
+    int32_t dtype, joint, save, probed, keep, threads;
+} neurode_problem;
+
+/* values: (rows, samples, dim), every number is written (NaN where not reached); for save steps and dense null, see
+ * neurode_steps. The others: one a lane (a sample, or the one of a joint solve). */
+typedef struct {
+    void* values;
+    double *reached, *last_size;
+    int64_t *steps, *accepted, *evaluations;
+    int32_t* status;
+} neurode_outcome;
+
+/* values_bar: as values. y0_bar: (samples, dim). times_bar: float64, (num_times)
+ * jointly and (num_times, samples) per sample, null if unwanted. Gradients of weights and
+ * terms go where the field's structs point. evaluations: written, calls of f on the way back, as the eager engine counts
+ * them. */
+typedef struct {
+    const void* values_bar;
+    void* y0_bar;
+    double* times_bar;
+    int64_t evaluations;
+} neurode_pullback;
+
+typedef struct neurode_solve neurode_solve;
+
+#define NEURODE_API __attribute__((visibility("default")))
+
+NEURODE_API int32_t neurode_abi(void);
+NEURODE_API const char* neurode_variant_name(void);
+/* Use another variant that this machine can run ("baseline", "avx2", "avx512"); 0 if it cannot. For tests. */
+NEURODE_API int32_t neurode_use_variant(const char* name);
+/* Solves. What the reverse pass and neurode_steps need stays in the result until neurode_free; null: out of memory. */
+NEURODE_API neurode_solve* neurode_forward(const neurode_problem* problem, neurode_outcome* outcome);
+/* May run more than once. problem: that of the forward pass, in the same or in equal memory. 0, or -1: out of memory. */
+NEURODE_API int32_t neurode_backward(const neurode_problem* problem, const neurode_solve* solve, neurode_pullback* bars);
+/* Bytes that a solve keeps. */
+NEURODE_API int64_t neurode_kept_bytes(const neurode_solve* solve);
+/* States at t0 and after each accepted step: values (rows, samples, dim), NaN below a sample's last. */
+NEURODE_API void neurode_steps(const neurode_problem* problem, const neurode_solve* solve, int64_t rows, void* values);
+/* Accepted steps of a lane, the first one first: t, t_end (accepted), and rows of `times` they are (-1: none). */
+NEURODE_API void neurode_accepted(const neurode_solve* solve, int64_t lane, int64_t accepted, double* t, double* t_end,
+                                  int64_t* anchor, int64_t* anchor_end);
+NEURODE_API void neurode_free(neurode_solve* solve);
+/* An activation over n numbers: value and slope. For tests. */
+NEURODE_API void neurode_activate(int32_t activation, int32_t dtype, int64_t n, const void* z, void* value, void* slope);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,389 @@
+// The way back: accepted steps are made again from the states they began at, and pulled back exactly.
+//
+// As on the way, a worker fills the 16 places of a block with its samples, each at its own last step; one that has come
+// to its beginning gives its place to the next.
+#ifndef NEURODE_REVERSE_H
+#define NEURODE_REVERSE_H
+
+#include "outer_product.h"
+#include "solve.h"
+
+namespace NEURODE_VARIANT {
+
+// Blocks of one recorded step: inputs and slopes of every layer at every stage.
+template <class T>
+class StepRecording {
+public:
+    StepRecording(const Network<T>& network, int stages) : layers_(network.count()), pointers_(2 * layers_ * stages) {
+        int64_t total = 0;
+        for (int side = 0; side < 2; ++side)
+            for (int i = 0; i < layers_; ++i) total += size(network, side, i) * stages;
+        numbers_.resize(total);
+        T* place = numbers_.data();
+        // A layer's stages follow each other, so that one product sums over them all.
+        for (int side = 0; side < 2; ++side)
+            for (int i = 0; i < layers_; ++i)
+                for (int s = 0; s < stages; ++s) {
+                    pointers_[(s * 2 + side) * layers_ + i] = place;
+                    place += size(network, side, i);
+                }
+    }
+    Recording<T> stage(int s) const { return {pointers_.data() + s * 2 * layers_, pointers_.data() + (s * 2 + 1) * layers_}; }
+    static int64_t size(const Network<T>& network, int side, int i) {
+        return whole_features(side == 0 ? network.layer(i).in : network.layer(i).out) * BLOCK;
+    }
+
+private:
+    const int64_t layers_;
+    Array<T*> pointers_;
+    Array<T> numbers_;
+};
+
+template <class T>
+class ReverseWorker {
+public:
+    ReverseWorker(const Work<T>& work, const neurode_pullback& bars, const Trail<T>& trail, const Clock* clocks)
+        : sums(work.network), times_bar(work.joint && bars.times_bar != nullptr ? work.problem.num_times : 0),
+          work_(work), bars_(bars), trail_(trail), clocks_(clocks), buffers_(work.network),
+          recording_(work.network, work.tableau.stages), readout_(work.network, work.tableau),
+          numbers_(static_cast<int64_t>(work.dim) * BLOCK), padded_(whole_features(work.dim) * BLOCK), y_(padded_),
+          y_bar_(padded_), next_bar_(padded_), y1_bar_(padded_), x_bar_(padded_), k_(numbers_ * work.tableau.stages),
+          k_bar_(numbers_ * work.tableau.stages), argument_(padded_), times_(BLOCK * work.tableau.stages),
+          carried_bar_(work.tableau.fsal ? trail.count() * work.dim : 0) {
+        int64_t widest = 0;
+        for (int i = 0; i < work.network.count(); ++i) {
+            const Layer<T>& layer = work.network.layer(i);
+            widest = layer.gradient_stride > widest ? layer.gradient_stride : widest;
+            weights_wanted_ = weights_wanted_ || work.problem.field->layers[i].gradient != nullptr;
+        }
+        turned_.resize(widest * BLOCK * work.tableau.stages);
+    }
+
+    void run() {
+        for (int i = 0; i < BLOCK; ++i) sample_[i] = -1;
+        waiting_ = trail_.first();
+        for (int i = 0; i < BLOCK; ++i) fill(i);
+        while (busy_ > 0) step_back();
+        if (work_.tableau.fsal)
+            for (int64_t base = trail_.first(); base < end(); base += BLOCK) pull_first(base);
+    }
+
+    Sums<T> sums;
+    Array<double> times_bar;
+
+private:
+    int64_t end() const { return trail_.first() + trail_.count(); }
+    const Clock& clock(int64_t sample) const { return clocks_[work_.joint ? 0 : sample - trail_.first()]; }
+    T* y0_bar(int64_t sample) const { return static_cast<T*>(bars_.y0_bar) + sample * work_.dim; }
+    const T* value_bar(int64_t row, int64_t sample) const {
+        return static_cast<const T*>(bars_.values_bar) + (row * work_.samples + sample) * work_.dim;
+    }
+    void add_time(int64_t row, int64_t sample, double bar) {
+        if (row < 0) return;
+        if (work_.joint) times_bar[row] += bar;
+        else bars_.times_bar[row * work_.samples + sample] += bar;
+    }
+
+    // Rows that are y0 itself.
+    void pull_beginning(int64_t sample, T* bar) {
+        const Times times = work_.times(sample);
+        const int what = work_.problem.save;
+        int64_t rows = 0;
+        if (what == NEURODE_SAVE_STEPS || (what == NEURODE_SAVE_END && times.at(0) == times.at(times.count - 1))) rows = 1;
+        if (what == NEURODE_SAVE_TS) while (rows < times.count && times.at(rows) == times.at(0)) ++rows;
+        for (int64_t row = 0; row < rows; ++row) {
+            const T* own = value_bar(row, sample);
+            for (int d = 0; d < work_.dim; ++d) bar[d] += own[d];
+        }
+    }
+
+    // The next sample takes place i at its last step; samples that never moved are done at once.
+    void fill(int i) {
+        while (waiting_ < end() && trail_.last(waiting_) < 0) {
+            T* bar = y0_bar(waiting_);
+            memset(static_cast<void*>(bar), 0, static_cast<size_t>(work_.dim) * sizeof(T));
+            pull_beginning(waiting_++, bar);
+        }
+        for (int64_t n = i; n < numbers_; n += BLOCK) y_bar_[n] = next_bar_[n] = 0;
+        if (waiting_ == end()) {
+            sample_[i] = -1;
+            intervals_.set(i, intervals_.t[i], intervals_.t[i]);
+            return;
+        }
+        const int64_t sample = sample_[i] = waiting_++;
+        step_[i] = trail_.last(sample);
+        left_[i] = clock(sample).accepted;
+        const Times times = work_.times(sample);
+        row_[i] = times.count;
+        // Values beyond what was reached were never written.
+        const double reached = clock(sample).t;
+        const bool forward = times.at(times.count - 1) >= times.at(0);
+        while (row_[i] > 0 && (forward ? times.at(row_[i] - 1) > reached : times.at(row_[i] - 1) < reached)) --row_[i];
+        work_.put_terms(sample, buffers_.terms.data(), i);
+        for (int64_t f = 0; f < work_.network.row_terms; ++f) sums.rows[f * BLOCK + i] = 0;
+        ++busy_;
+    }
+
+    void step_back() {
+        const int fsal = work_.tableau.fsal ? 1 : 0;
+        for (int i = 0; i < BLOCK; ++i) {
+            if (sample_[i] < 0) continue;
+            const T* state = trail_.state(step_[i], sample_[i]);
+            const Interval& interval = trail_.mark(step_[i]).interval;
+            put_row<T>(state, work_.dim, y_.data(), i);
+            if (fsal) put_row<T>(state + work_.dim, work_.dim, k_.data(), i);
+            intervals_.set(i, interval.t, interval.t_end);
+            if (work_.problem.save == NEURODE_SAVE_TS) find_rows(i, interval);
+        }
+        make_again(fsal);
+        memcpy(static_cast<void*>(y1_bar_.data()), y_bar_.data(), static_cast<size_t>(numbers_) * sizeof(T));
+        memset(static_cast<void*>(k_bar_.data()), 0, static_cast<size_t>(k_bar_.size()) * sizeof(T));
+        memset(static_cast<void*>(y_bar_.data()), 0, static_cast<size_t>(numbers_) * sizeof(T));
+        hear_values();
+        pull_stages(fsal);
+        if (weights_wanted_) add_weights(fsal, work_.tableau.stages - fsal);
+        for (int i = 0; i < BLOCK; ++i)
+            if (sample_[i] >= 0) move_on(i);
+    }
+
+    // Rows of values that the step wrote: [first_row, inside) within it, [inside, row) at its end. They lie far apart, and
+    // are called for long before they are needed.
+    void find_rows(int i, const Interval& interval) {
+        const Times times = work_.times(sample_[i]);
+        int64_t row = row_[i];
+        while (row > 0 && times.at(row - 1) == interval.t_end) --row;
+        inside_[i] = row;
+        const bool forward = interval.t_end >= interval.t;
+        while (row > 0 && (forward ? times.at(row - 1) > interval.t : times.at(row - 1) < interval.t)) --row;
+        first_row_[i] = row;
+        for (int64_t r = row; r < row_[i]; ++r)
+            for (int64_t d = 0; d < work_.dim; d += 64 / static_cast<int64_t>(sizeof(T)))
+                __builtin_prefetch(value_bar(r, sample_[i]) + d, 0, 2);
+    }
+
+    // The stages of the step, recorded.
+    void make_again(int first) {
+        for (int s = first; s < work_.tableau.stages; ++s) {
+            const Recording<T> recording = recording_.stage(s);
+            T *argument = recording.input[0], *times = times_.data() + s * BLOCK;
+            if (s > 0) combine<T>(y_.data(), intervals_.size, work_.tableau.a(s), s, k_.data(), numbers_, argument);
+            else memcpy(static_cast<void*>(argument), y_.data(), static_cast<size_t>(numbers_) * sizeof(T));
+            intervals_.at(work_.tableau.nodes[s], times);
+            evaluate<T>(work_.network, times, argument, k_.data() + s * numbers_, buffers_, &recording);
+        }
+    }
+
+    // Gradients of the values that the steps wrote: at their ends, and inside.
+    void hear_values() {
+        const int what = work_.problem.save;
+        bool heard = false;
+        for (int i = 0; i < BLOCK; ++i) {
+            const int64_t sample = sample_[i];
+            if (sample < 0) continue;
+            const Interval& interval = trail_.mark(step_[i]).interval;
+            const Times times = work_.times(sample);
+            if (what == NEURODE_SAVE_STEPS) add_end(i, value_bar(left_[i], sample));
+            if (what == NEURODE_SAVE_END && interval.t_end == times.at(times.count - 1)) add_end(i, value_bar(0, sample));
+            if (what != NEURODE_SAVE_TS) continue;
+            while (row_[i] > inside_[i]) add_end(i, value_bar(--row_[i], sample));
+            if (row_[i] == first_row_[i]) continue;
+            if (!heard) begin_hearing();
+            heard = true;
+            const int64_t count = row_[i] - first_row_[i];
+            readout_.hear(i, times, interval, first_row_[i], count, value_bar(first_row_[i], sample), work_.samples * work_.dim,
+                          value_bar(work_.problem.num_times, 0));
+            if (bars_.times_bar != nullptr)
+                for (int64_t row = first_row_[i]; row < row_[i]; ++row) hear_time(i, sample, row, times, interval);
+            row_[i] = first_row_[i];
+        }
+        if (heard) readout_.pull(intervals_.size, y_bar_.data(), k_bar_.data());
+    }
+
+    void begin_hearing() {
+        if (bars_.times_bar != nullptr) {
+            if (polynomial_ == nullptr) polynomial_ = new Readout<T>(work_.network, work_.tableau);
+            polynomial_->make(y_.data(), k_.data(), intervals_.size);
+        }
+        readout_.forget();
+    }
+
+    void hear_time(int i, int64_t sample, int64_t row, const Times& times, const Interval& interval) {
+        const double length = interval.t_end - interval.t, theta = (times.at(row) - interval.t) / length;
+        const T* bar = value_bar(row, sample);
+        // With y + h w(theta) k and theta = (t - start) / h, by t, by the start and by the end.
+        double by_theta, moved;
+        polynomial_->slopes(i, theta, bar, by_theta, moved);
+        const double asked = by_theta / length, by_size = moved / length - theta * asked;
+        add_time(row, sample, asked);
+        start_bar_[i] -= asked + by_size;
+        end_bar_[i] += by_size;
+    }
+
+    void add_end(int i, const T* bar) {
+        for (int d = 0; d < work_.dim; ++d) y1_bar_[d * BLOCK + i] += bar[d];
+    }
+
+    void add(const T* x, const T* size, T factor, T* to) {
+        for (int64_t n = 0; n < numbers_; n += WIDTH<T>) {
+            const Vec<T> value = size == nullptr ? load<T>(x + n) : load<T>(x + n) * load<T>(size + n % BLOCK) * factor;
+            store<T>(to + n, load<T>(to + n) + value);
+        }
+    }
+
+    // size_bar += sum over the state of x_bar sum_j weights[j] k[j]
+    void pull_size(const T* x_bar, const T* weights, int count) {
+        T ones[BLOCK] __attribute__((aligned(64)));
+        for (T& one : ones) one = 1;
+        combine<T>(nullptr, ones, weights, count, k_.data(), numbers_, argument_.data());
+        for (int64_t n = 0; n < numbers_; ++n)
+            size_bar_[n % BLOCK] += static_cast<double>(x_bar[n]) * static_cast<double>(argument_[n]);
+    }
+
+    // From gradients of the end and of all slopes to those of the beginning: into y_bar_ and the slope handed over.
+    void pull_stages(int first) {
+        const Tableau<T>& tableau = work_.tableau;
+        const bool timed = bars_.times_bar != nullptr;
+        const int last = tableau.stages - 1;
+        if (tableau.fsal) {
+            add(next_bar_.data(), nullptr, 1, k_bar_.data() + last * numbers_);
+        } else {
+            add(y1_bar_.data(), nullptr, 1, y_bar_.data());
+            for (int j = 0; j <= last; ++j)
+                if (tableau.b()[j] != 0) add(y1_bar_.data(), intervals_.size, tableau.b()[j], k_bar_.data() + j * numbers_);
+            if (timed) pull_size(y1_bar_.data(), tableau.b(), tableau.stages);
+        }
+        for (int s = last; s >= first; --s) {
+            T t_bar[BLOCK] __attribute__((aligned(64))) = {};
+            pull_back<T>(work_.network, times_.data() + s * BLOCK, k_bar_.data() + s * numbers_, x_bar_.data(), buffers_,
+                         recording_.stage(s), sums, timed ? t_bar : nullptr);
+            if (tableau.fsal && s == last) add(y1_bar_.data(), nullptr, 1, x_bar_.data());
+            add(x_bar_.data(), nullptr, 1, y_bar_.data());
+            for (int j = 0; j < s; ++j)
+                if (tableau.a(s)[j] != 0) add(x_bar_.data(), intervals_.size, tableau.a(s)[j], k_bar_.data() + j * numbers_);
+            if (!timed) continue;
+            if (s > 0) pull_size(x_bar_.data(), tableau.a(s), s);
+            for (int i = 0; i < BLOCK; ++i) {
+                start_bar_[i] += (1 - tableau.nodes[s]) * static_cast<double>(t_bar[i]);
+                end_bar_[i] += tableau.nodes[s] * static_cast<double>(t_bar[i]);
+            }
+        }
+        if (tableau.fsal) memcpy(static_cast<void*>(next_bar_.data()), k_bar_.data(), static_cast<size_t>(numbers_) * sizeof(T));
+    }
+
+    // Weight gradients of all stages at once: a product whose long sum runs over samples and stages.
+    void add_weights(int first, int stages) {
+        for (int i = 0; i < work_.network.count(); ++i) {
+            if (work_.problem.field->layers[i].gradient == nullptr) continue;
+            const Layer<T>& layer = work_.network.layer(i);
+            const Recording<T> begin = recording_.stage(first);
+            const T *inputs = begin.input[i], *deltas = begin.slope[i];
+            const int64_t of_inputs = StepRecording<T>::size(work_.network, 0, i), of_deltas = StepRecording<T>::size(work_.network, 1, i);
+            const T* along = layer.along_out ? deltas : inputs;
+            const int64_t of_along = layer.along_out ? of_deltas : of_inputs;
+            for (int s = 0; s < stages; ++s)
+                transpose<T>(along + s * of_along, layer.along_out ? layer.out : layer.in,
+                             turned_.data() + s * BLOCK * layer.gradient_stride, layer.gradient_stride);
+            add_outer_products<T>(layer.gradient_rows, layer.along_out ? inputs : deltas, layer.along_out ? of_inputs : of_deltas,
+                                  turned_.data(), layer.gradient_stride, stages, sums.weights.data() + layer.gradient_at);
+        }
+    }
+
+    // To the step before, or, from the first one, to the next sample.
+    void move_on(int i) {
+        const Mark& mark = trail_.mark(step_[i]);
+        const int64_t sample = sample_[i];
+        if (bars_.times_bar != nullptr) {
+            add_time(mark.interval.anchor, sample, start_bar_[i] - size_bar_[i]);
+            add_time(mark.interval.anchor_end, sample, end_bar_[i] + size_bar_[i]);
+            start_bar_[i] = end_bar_[i] = size_bar_[i] = 0;
+        }
+        step_[i] = mark.previous;
+        --left_[i];
+        if (step_[i] >= 0) return;
+        T* bar = y0_bar(sample);
+        take_row<T>(y_bar_.data(), i, work_.dim, bar);
+        pull_beginning(sample, bar);
+        if (work_.tableau.fsal) take_row<T>(next_bar_.data(), i, work_.dim, carried_bar_.data() + (sample - trail_.first()) * work_.dim);
+        put_row_sums(i, sample, false);
+        --busy_;
+        fill(i);
+    }
+
+    // The gradients of a sample's own terms, to where they are wanted.
+    void put_row_sums(int i, int64_t sample, bool more) {
+        if (work_.network.row_terms == 0) return;
+        for (int l = 0; l < work_.network.count(); ++l) {
+            const Layer<T>& layer = work_.network.layer(l);
+            for (int j = 0; j < layer.num_terms; ++j) {
+                const Term<T>& term = layer.terms[j];
+                T* to = static_cast<T*>(work_.problem.field->layers[l].terms[j].gradient);
+                if (!term.rows || to == nullptr) continue;
+                to += sample * layer.out;
+                for (int o = 0; o < layer.out; ++o) {
+                    const T sum = sums.rows[(term.at + o) * BLOCK + i];
+                    to[o] = more ? to[o] + sum : sum;
+                }
+            }
+        }
+    }
+
+    // Through f(t0, y0), which the first step was handed.
+    void pull_first(int64_t base) {
+        const int count = static_cast<int>(end() - base < BLOCK ? end() - base : BLOCK);
+        T *k_bar = k_bar_.data(), t_bar[BLOCK] __attribute__((aligned(64))) = {};
+        memset(static_cast<void*>(k_bar), 0, static_cast<size_t>(numbers_) * sizeof(T));
+        const Recording<T> recording = recording_.stage(0);
+        T* y = recording.input[0];
+        memset(static_cast<void*>(y), 0, static_cast<size_t>(numbers_) * sizeof(T));
+        memset(static_cast<void*>(sums.rows.data()), 0, static_cast<size_t>(sums.rows.size()) * sizeof(T));
+        bool any = false;
+        for (int i = 0; i < count; ++i) {
+            const int64_t sample = base + i;
+            if (trail_.last(sample) < 0) continue;
+            any = true;
+            put_row<T>(work_.y0(sample), work_.dim, y, i);
+            put_row<T>(carried_bar_.data() + (sample - trail_.first()) * work_.dim, work_.dim, k_bar, i);
+            work_.put_terms(sample, buffers_.terms.data(), i);
+            const double t0 = work_.times(sample).at(0);
+            intervals_.set(i, t0, t0);
+        }
+        if (!any) return;
+        intervals_.at(0, times_.data());
+        evaluate<T>(work_.network, times_.data(), y, k_.data(), buffers_, &recording);
+        pull_back<T>(work_.network, times_.data(), k_bar, x_bar_.data(), buffers_, recording, sums,
+                     bars_.times_bar != nullptr ? t_bar : nullptr);
+        if (weights_wanted_) add_weights(0, 1);
+        for (int i = 0; i < count; ++i) {
+            const int64_t sample = base + i;
+            if (trail_.last(sample) < 0) continue;
+            T* bar = y0_bar(sample);
+            for (int d = 0; d < work_.dim; ++d) bar[d] += x_bar_[d * BLOCK + i];
+            if (bars_.times_bar != nullptr) add_time(0, sample, static_cast<double>(t_bar[i]));
+            put_row_sums(i, sample, true);
+        }
+    }
+
+    const Work<T>& work_;
+    const neurode_pullback& bars_;
+    const Trail<T>& trail_;
+    const Clock* const clocks_;
+    Buffers<T> buffers_;
+    const StepRecording<T> recording_;
+    Readout<T> readout_;
+    Readout<T>* polynomial_ = nullptr;
+    Intervals<T> intervals_;
+    const int64_t numbers_, padded_;
+    Array<T> y_, y_bar_, next_bar_, y1_bar_, x_bar_, k_, k_bar_, argument_, times_, turned_, carried_bar_;
+    int64_t sample_[BLOCK], step_[BLOCK] = {}, left_[BLOCK] = {}, row_[BLOCK] = {}, inside_[BLOCK] = {}, first_row_[BLOCK] = {};
+    double start_bar_[BLOCK] = {}, end_bar_[BLOCK] = {}, size_bar_[BLOCK] = {};
+    int64_t waiting_ = 0;
+    int busy_ = 0;
+    bool weights_wanted_ = false;
+
+public:
+    ~ReverseWorker() { delete polynomial_; }
+};
+
+}  // namespace NEURODE_VARIANT
+
+#endif
