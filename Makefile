@@ -25,7 +25,7 @@ help:
 	@echo "make test    the fast tests"
 	@echo "make check   ruff, pyrefly, and the directions of imports"
 	@echo "make slow    the slow tests"
-	@echo "make bench   neurode beside torchdiffeq and torchode"
+	@echo "make bench   neurode beside torchdiffeq, torchode and diffrax"
 	@echo "make bench-memory memory and time of each gradient, and a training over 10,000 steps (25 minutes)"
 	@echo "make docs    the documentation, in docs/_build/html"
 	@echo "make pictures the pictures of docs/gradients.md, computed again"

@@ -40,7 +40,7 @@ EXTRAS = {
     ),
     "bench": (
         "the libraries that benchmarks measure beside ours",
-        {"torchdiffeq": "torchdiffeq", "torchode": "torchode"},
+        {"diffrax": "diffrax", "jax": "jax", "torchdiffeq": "torchdiffeq", "torchode": "torchode"},
     ),
     "docs": ("building the documentation", {"sphinx": "sphinx", "furo": "furo", "myst-parser": "myst_parser"}),
 }
