@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.memory_ways import NO_GRADIENT, WAYS, Way
-from benchmarks.resident import ResidentPeak
 from benchmarks.workloads import Field
 from neurode.tasks.live_tensors import LiveTensors
+from neurode.tasks.resident_peak import ResidentPeak
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class TwinShape:
     (images) of the state before augmentation. hidden: widths of the block's hidden layers (vectors). augment: so many
     zeros (channels of zeros) join the state. order: 2 makes the block an acceleration; as many zeros as the state is
     wide join it as velocity. stem: "learned", or "none": the state begins as the input itself (vectors, with
-    width == F). halvings: convolutions of stride 2 in the stem (images); None: until at most 8 pixels are left.
+    width == F). halvings: convolutions of stride 2 in the stem (images); None: until at most 7 pixels are left.
     activation: of block, stem and head. time_input: the block knows the time.
 
     Raises ValueError for settings that do not fit together.
@@ -78,7 +78,7 @@ class TwinShape:
     def num_halvings(self) -> int:
         if self.halvings is not None:
             return self.halvings
-        return max(0, math.ceil(math.log2(max(self.inputs[1:]) / 8)))
+        return max(0, math.ceil(math.log2(max(self.inputs[1:]) / 7)))
 
     def make_stem(self) -> nn.Module:
         """Input -> first state (B, state_width, ...)."""
