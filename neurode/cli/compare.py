@@ -179,9 +179,12 @@ def _show(streams: Streams, found: "Comparison", *, json_: bool) -> None:
 
 
 def _write(streams: Streams, found: "Comparison", output: Path) -> None:
+    from neurode.report.comparison.comparison_report import write_comparison_report
     from neurode.tasks.comparison.tables import figures_frame
 
     text = figures_frame(found).to_csv(index=False, lineterminator="\n")
     write_atomically(output / "models.csv", lambda stream: stream.write(text.encode()))
+    write_comparison_report(found, output / "report.html")
     streams.say("")
     streams.say(f"Written: {output / 'comparison.json'}, {output / 'models.csv'}, {output / 'metrics.csv'}")
+    streams.heading(f"Open {output / 'report.html'}")
