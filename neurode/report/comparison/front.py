@@ -131,5 +131,6 @@ def _caption(found: Comparison) -> str:
     tied = ", amber diamonds those of one block" if any(one.candidate.family == "tied" for one in found.models) else ""
     return (
         f"Red squares: residual networks with so many blocks{tied}. Bars: quartiles of the seconds, standard "
-        f"deviation of the {found.score_name} over {repeats} repeat{'s' if repeats > 1 else ''}. The dashed line joins the models that no other beats in both."
+        f"deviation of the {found.score_name} over {repeats} repeat{'s' if repeats > 1 else ''}. The dashed line joins "
+        "the models that no other beats in both."
     )

@@ -41,7 +41,7 @@ def comparison_page(found: Comparison) -> Page:
         "Residual network or neural ODE: the comparison",
         (
             f"Both are built from the same stem, block and head and trained in turns, epoch by epoch, on "
-            f"{found.about}. The textbook says that the neural ODE saves memory and costs time. Measured on this machine:",
+            f"{found.about}. The textbook says that the neural ODE saves memory and costs time. Measured here:",
             " ".join(verdicts(found)),
             *pictures,
             figures_table(found),
