@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.memory_ways import NO_GRADIENT, WAYS, Way
-from benchmarks.resident import ResidentPeak
 from neurode.tasks.live_tensors import LiveTensors
+from neurode.tasks.resident_peak import ResidentPeak
 from neurode.tasks.speed.fields import Perceptron
 
 

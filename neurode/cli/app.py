@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from neurode.cli import series, text
+from neurode.cli import compare, series, text
 from neurode.cli.streams import Streams
 from neurode.cli.verb import verb
 
@@ -30,6 +30,7 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_root)
     app.command("demo", help=inspect.getdoc(demo))(verb(demo))
+    app.command("compare", help=inspect.getdoc(compare.compare))(verb(compare.compare, compare.options()))
     app.command("doctor", help=inspect.getdoc(doctor))(verb(doctor, speaks=False))
     app.command("bench", help=inspect.getdoc(bench))(verb(bench))
     for task, module, about in (
