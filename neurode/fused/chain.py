@@ -83,9 +83,7 @@ def _planned(algebra: Algebra, node: Node) -> _PlannedLayer:
     bias = None
     if form.constant != 0.0:
         bias = algebra.vector(form.constant, form.width).place
-    time = tuple(
-        (clock, rate, algebra.vector(vector, form.width).place) for (clock, rate), vector in form.time.items()
-    )
+    time = tuple((clock, rate, algebra.vector(vector, form.width).place) for (clock, rate), vector in form.time.items())
     return _PlannedLayer(algebra.eye(part, form.width).place, bias, node.activation, time, node.skip)
 
 

@@ -188,9 +188,7 @@ class Algebra:
         whole = [self.vector(vector, width) for vector, width in vectors]
         if any(ref.value.ndim == 2 for ref in whole):
             whole = [
-                ref
-                if ref.value.ndim == 2
-                else self.program.call(torch.Tensor.expand, ref, self.rows, ref.shape[0])
+                ref if ref.value.ndim == 2 else self.program.call(torch.Tensor.expand, ref, self.rows, ref.shape[0])
                 for ref in whole
             ]
         return self.program.call(torch.cat, whole, -1)
