@@ -30,6 +30,10 @@ MAX_STEPS = 100_000
 DEFAULT_TOLERANCES = {torch.float32: (1e-3, 1e-6), torch.float64: (1e-6, 1e-9)}
 
 
+class CannotFuse(ValueError):
+    """engine="fused" was asked for, and the kernel cannot make the solve; the message says which part it could not."""
+
+
 def solve(
     f: VectorField,
     y0: State,
@@ -78,7 +82,8 @@ def solve(
     max_steps: attempted steps at most (of each sample); None: 100,000.
     throw: raise SolveError when the end is not reached; False returns what was solved, NaN beyond it.
 
-    Returns a Solution. Raises TypeError or ValueError for arguments that do not fit together, SolveError (with the
+    Returns a Solution. Raises TypeError or ValueError for arguments that do not fit together (CannotFuse, a ValueError,
+    where engine="fused" cannot be had), SolveError (with the
     time, the step, the tolerance and what to try) when a solve fails.
     """
     if batching not in ("joint", "per_sample"):
@@ -137,7 +142,7 @@ def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
         if isinstance(found, Fusible):
             return found.run()
         if engine == "fused":
-            raise ValueError(
+            raise CannotFuse(
                 f"engine='fused' cannot make this solve, because {found.reason}. Use engine='auto', which takes the "
                 "eager way then, or 'eager'."
             )

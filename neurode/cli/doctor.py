@@ -68,6 +68,7 @@ class Examination:
     versions: dict[str, str]
     devices: tuple[str, ...]
     threads: dict[str, str]
+    engines: dict[str, str]
     extras: tuple[Extra, ...]
 
     def as_text(self) -> str:
@@ -76,6 +77,7 @@ class Examination:
         lines += [f"  {name:<12} {value}" for name, value in self.versions.items()]
         lines += ["", "Devices (--device)"] + [f"  {device}" for device in self.devices]
         lines += ["", "Threads"] + [f"  {name:<24} {value}" for name, value in self.threads.items()]
+        lines += ["", "Engines"] + [f"  {name:<8} {state}" for name, state in self.engines.items()]
         lines += ["", "Extras"]
         for extra in self.extras:
             state = "missing" if not extra.present else ("incomplete" if extra.missing else "installed")
@@ -111,7 +113,16 @@ def examine() -> Examination:
         "torch threads": str(torch.get_num_threads()),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
     }
-    return Examination(versions, tuple(_devices(torch)), threads, tuple(_extra(name) for name in EXTRAS))
+    extras = tuple(_extra(name) for name in EXTRAS)
+    return Examination(versions, tuple(_devices(torch)), threads, _engines(), extras)
+
+
+def _engines() -> dict[str, str]:
+    from neurode.fused.library import status
+
+    native = status()
+    fused = f"installed: {native.variant} variant of {native.path.name}" if native.available else native.reason
+    return {"eager": "always there", "fused": fused}
 
 
 def _devices(torch) -> list[str]:

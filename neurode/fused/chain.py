@@ -53,12 +53,15 @@ class Chain:
 def chain_of(algebra: Algebra, result: Form, dim: int) -> Chain:
     """The chain that ends in this form; `CannotRead` where it is none."""
     parts = dict(result.parts)
-    skip = 0.0
-    if STATE in parts and isinstance(parts[STATE], float) and len(parts) > 1:
-        skip = parts.pop(STATE)
+    skip, own = 0.0, parts.get(STATE)
+    if isinstance(own, float) and len(parts) > 1:
+        skip = own
+        del parts[STATE]
     if len(parts) != 1:
         raise CannotRead(
-            "its result is made of several activations of different depth" if parts else "its result is not made of y"
+            "its result is made of several activations of different depth"
+            if parts
+            else "its result is not made of the state"
         )
     (source, part), *_ = parts.items()
     scale, nodes = 1.0, []

@@ -178,7 +178,8 @@ class Algebra:
             ]
             parts[source] = self.program.call(torch.cat, blocks)
         keys = sorted({key for form in forms for key in form.time})
-        time = {key: self._side_by_side([(f.time.get(key, 0.0), f.width) for f in forms]) for key in keys}
+        time: dict[tuple[str, float], Vector] = {}
+        time |= {key: self._side_by_side([(f.time.get(key, 0.0), f.width) for f in forms]) for key in keys}
         constant: Vector = 0.0
         if any(form.constant != 0.0 for form in forms):
             constant = self._side_by_side([(form.constant, form.width) for form in forms])
@@ -235,7 +236,10 @@ class Algebra:
             mask: Vector = 1.0
             if len(set(rates)) > 1:
                 mask = self.program.fixed(self.like.new_tensor([float(own == rate) for own in rates]))
-            terms = {("cos", rate): self.times(sine, mask), ("sin", rate): self.times(cosine, mask)}
+            terms: dict[tuple[str, float], Vector] = {
+                ("cos", rate): self.times(sine, mask),
+                ("sin", rate): self.times(cosine, mask),
+            }
             part = Form(form.width, time=terms) if rate else Form(form.width, constant=terms["cos", rate])
             result = self.add(result, part)
         return result

@@ -4,14 +4,17 @@ A field that counts its calls, prints, draws random numbers or appends to a list
 solve. One that is run as a kernel is not called, so it is not read either.
 """
 
+import _weakrefset
 import abc
 import contextlib
 import dataclasses
 import dis
 import enum
 import functools
+import gc
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
@@ -24,7 +27,7 @@ from neurode.fused.form import CannotRead
 _TORCH = str(Path(torch.__file__).parent) + "/"
 _OWN = str(Path(__file__).parent) + "/"
 # Of Python itself: what runs others' functions and does nothing of its own.
-_PYTHON = tuple(module.__file__ for module in (contextlib, dataclasses, functools, abc, enum))
+_PYTHON = tuple(module.__file__ for module in (contextlib, dataclasses, functools, abc, enum, weakref, _weakrefset))
 
 _NOT_FOLLOWED = {
     "_dynamo/": "it is compiled",
@@ -58,8 +61,8 @@ _STORES = {
 }
 
 _HARMLESS = {
-    len, isinstance, issubclass, getattr, hasattr, callable, abs, min, max, sum, any, all, sorted, round, repr, hash, id,
-    iter, divmod, pow, ord, chr, format,
+    len, isinstance, issubclass, getattr, hasattr, callable, abs, min, max, sum, any, all, sorted, round, repr, hash,
+    id, iter, divmod, pow, ord, chr, format,
 }  # fmt: skip
 _PLAIN = (str, bytes, int, float, complex, bool, tuple, frozenset, range, slice)
 _READING = {"get", "items", "keys", "values", "copy", "index", "count"}
@@ -71,6 +74,8 @@ class Witness:
 
     def __init__(self):
         self.ran: dict[CodeType, dict[str, Any]] = {}
+        # What Python runs in between, at a time of its choosing (torch imports some parts late), and what that calls.
+        self.between = {code for callback in gc.callbacks if (code := getattr(callback, "__code__", None)) is not None}
 
     def look(self, frame: FrameType, event: str, arg: Any) -> None:
         """For sys.setprofile: raises `CannotRead` before a call that may leave something behind."""
@@ -78,12 +83,22 @@ class Witness:
             code, caller = frame.f_code, frame.f_back
             if code in self.ran or (code.co_filename == "<string>" and caller and _is_trusted(caller.f_code)):
                 return  # known already, or what dataclasses wrote for ours
+            imports = code.co_filename.startswith("<frozen importlib")
+            if imports or code.co_name == "__del__" or (caller and caller.f_code in self.between):
+                self.between.add(code)
+            if code in self.between:
+                return
             reason = _reason_against(code)
             if reason is not None:
                 raise CannotRead(reason)
             if not _is_trusted(code):
                 self.ran[code] = frame.f_globals
-        elif event == "c_call" and not _is_trusted(frame.f_code) and not _is_harmless(arg):
+        elif (
+            event == "c_call"
+            and frame.f_code not in self.between
+            and not _is_trusted(frame.f_code)
+            and not _is_harmless(arg)
+        ):
             raise CannotRead(f"it calls {getattr(arg, '__qualname__', arg)}, which may do more than arithmetic")
 
 
@@ -105,10 +120,14 @@ def _reason_against(code: CodeType) -> str | None:
         return next((reason for part, reason in _NOT_FOLLOWED.items() if inside.startswith(part)), None)
     if _is_trusted(code):
         return None
-    for step in dis.get_instructions(code):
+    steps = list(dis.get_instructions(code))
+    for step in steps:
         # A name that an inner function reads is stored like one of an outer function.
         if step.opname in _STORES and not (step.opname == "STORE_DEREF" and step.argval in code.co_cellvars):
             return f"{code.co_qualname} {_STORES[step.opname]}"
+    for step in steps:  # on a list that is also held elsewhere
+        if step.opname == "BINARY_OP" and step.argrepr.endswith("="):
+            return f"{code.co_qualname} works in place ({step.argrepr})"
     return None
 
 
@@ -131,7 +150,7 @@ def _module(function: Any) -> str:
 
 @contextlib.contextmanager
 def watched(witness: Witness) -> Iterator[None]:
-    """With the witness looking on. Not where another profiler is at work."""
+    """With the witness looking on. Only in a thread where no profiler is at work."""
     sys.setprofile(witness.look)
     try:
         yield
@@ -139,12 +158,21 @@ def watched(witness: Witness) -> Iterator[None]:
         sys.setprofile(None)
 
 
-def beside_profilers(work: Callable[[], Any]) -> Any:
-    """work(), in a thread of its own where this one is being profiled: a profiler cannot be set aside and put back."""
-    if sys.getprofile() is None:
-        return work()
+def apart(work: Callable[[], Any]) -> Any:
+    """work(), in a thread of its own: a profiler of this one could not be set aside and put back, and a signal's
+    handler must not be held up by the witness."""
     results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(work()))
+    errors: list[BaseException] = []
+
+    def keep() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=keep, name="neurode-reading", daemon=True)
     thread.start()
     thread.join()
+    if errors:
+        raise errors[0]
     return results[0]

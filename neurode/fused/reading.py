@@ -19,7 +19,7 @@ from neurode.fused.chain import Chain, chain_of
 from neurode.fused.evaluation import derivative
 from neurode.fused.field import ReadField, Unreadable
 from neurode.fused.form import CannotRead
-from neurode.fused.guard import Witness, beside_profilers, watched
+from neurode.fused.guard import Witness, apart, watched
 from neurode.fused.survey import STEADY, Survey, names_read
 from neurode.fused.tracing import Tracer
 
@@ -84,7 +84,7 @@ def read(f: Callable, args: Any, place: Place) -> ReadField | Unreadable:
         key = (survey.key, place.y0.shape, place.y0.dtype, np.ndim(place.t0))
         known = _known.get(key) if survey.is_known else None
         if known is None or not known.still_holds:
-            known = beside_profilers(lambda: _look_closely(f, args, place, survey))
+            known = apart(lambda: _look_closely(f, args, place, survey))
             if survey.is_known and known.steady is not None:
                 if len(_known) >= MOST:
                     _known.clear()
@@ -116,6 +116,7 @@ def _look_closely(f: Callable, args: Any, place: Place, survey: Survey) -> _Know
     witness, y, t = Witness(), place.state(0), place.time(0.0)
     given = () if args is None else (unwrapped(args),)
     tracer = Tracer(y, t, survey.tensors)
+    found: list[torch.Tensor] = []
     try:
         with torch.enable_grad():
             with watched(witness), tracer:

@@ -72,8 +72,8 @@ def differentiable_gradients(
         values = replayed_values(problem, field)
         if values.shape != bar.shape:
             raise RuntimeError(
-                f"a derivative of a derivative was asked for, and the steps could not be repeated: {len(bar)} rows were "
-                f"saved, {len(values)} at the second time. Solve with engine='eager' and gradient='direct'."
+                f"a derivative of a derivative was asked for, and the steps could not be repeated: {len(bar)} rows "
+                f"were saved, {len(values)} at the second time. Solve with engine='eager' and gradient='direct'."
             )
         reached = torch.isfinite(values.detach())
         return list(

@@ -11,8 +11,9 @@ from neurode.fused.form import CannotRead, Form
 
 QUERIES = {
     "shape", "dtype", "device", "ndim", "size", "dim", "numel", "nelement", "__len__", "is_floating_point",
-    "is_complex", "requires_grad", "layout", "is_cuda", "is_sparse", "is_nested", "is_quantized", "is_meta", "get_device",
-    "is_contiguous", "stride", "ndimension", "result_type", "promote_types", "is_tensor", "broadcast_shapes",
+    "is_complex", "requires_grad", "layout", "is_cuda", "is_sparse", "is_nested", "is_quantized", "is_meta",
+    "get_device", "is_contiguous", "stride", "ndimension", "result_type", "promote_types", "is_tensor",
+    "broadcast_shapes",
 }  # fmt: skip
 """They ask for a shape or a kind, never for a value."""
 

@@ -69,7 +69,7 @@ class Tracer(TorchFunctionMode):
         rule = RULES.get(func)
         if rule is None:
             raise CannotRead(f"it calls {name} on the state or on time")
-        result = rule(self, *args, **kwargs)
+        result: Any = rule(self, *args, **kwargs)
         value = func(*args, **kwargs)
         if isinstance(value, torch.Tensor):
             if func in RESHAPES:
@@ -100,6 +100,8 @@ class Tracer(TorchFunctionMode):
         shape = tuple(value.shape)
         if value.dtype != self.algebra.like.dtype:
             raise CannotRead(f"it works in {value.dtype}")
+        if form.width == 1 and not form.parts and shape:  # the same number for all components
+            form = self.algebra.widened(form, shape[-1])
         if form.width != (shape[-1] if shape else 1):
             raise CannotRead(f"it makes a tensor of shape {shape}, whose last axis is not the state's")
         if self._has_rows(form) and value.shape[:-1].numel() != self.lead.numel():
@@ -160,7 +162,7 @@ class Tracer(TorchFunctionMode):
     def found(self) -> list[torch.Tensor]:
         """All leaves in order, those met on the way at the end."""
         alive = {id(tensor): tensor for tensor in self.alive if isinstance(tensor, torch.Tensor)}
-        return [alive[key] if key in alive else None for key in self.leaves]  # type: ignore[misc]
+        return [alive.get(key, self.algebra.like) for key in self.leaves]  # what was not met is not asked for
 
     # -- operands of rules
 

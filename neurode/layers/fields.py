@@ -116,9 +116,9 @@ class MLPField(nn.Module):
             raise ValueError(f"this field was built with args_dim={self.args_dim}, but {came}.")
         inputs = (y,)
         if args is not None:
-            inputs += (args.expand(*y.shape[:-1], self.args_dim),)
+            inputs = (*inputs, args.expand(*y.shape[:-1], self.args_dim))
         if self.time_input:
-            inputs += (torch.as_tensor(t, dtype=y.dtype, device=y.device).expand(*y.shape[:-1], 1),)
+            inputs = (*inputs, torch.as_tensor(t, dtype=y.dtype, device=y.device).expand(*y.shape[:-1], 1))
         return torch.cat(inputs, dim=-1) if len(inputs) > 1 else y
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from neurode.core.nest import PerSample
+from neurode.gradients.direct import Direct
 from neurode.layers.fields import CalendarField, MLPField, calendar_waves
 from neurode.layers.neural_ode import NeuralODE
 from neurode.models.emission import Emission, Levels
@@ -35,7 +36,8 @@ class NeuralODEDecoder(nn.Module):
     field. bound: largest speed of each latent number, in units per unit of model time. periods: calendar periods
     in model time. method, step_size, rtol, atol, batching: of the solve. With a fixed method the steps stand at
     multiples of step_size, so that a result does not depend on the batch; with an adaptive method the batch shares its
-    steps, unless batching="per_sample". Further arguments go to `Emission`.
+    steps, unless batching="per_sample". gradient: of `neurode.solve`; "auto" (default) is the kernel's where the engine
+    is fused, and plain autograd elsewhere. engine: of `neurode.solve`. Further arguments go to `Emission`.
 
     forward(z0 (B, D), times (B, Q), phase (B, P) in turns or None) -> Levels of (B, Q, F); `path` gives the latent
     path. Times are measured from z0's own time; earlier ones are read as 0.
@@ -56,14 +58,15 @@ class NeuralODEDecoder(nn.Module):
         rtol: float | None = None,
         atol: float | None = None,
         batching: str = "joint",
-        gradient: str = "direct",
+        gradient: str = "auto",
+        engine: str = "auto",
         emission_hidden: int | None = None,
         kinds: int = 1,
         anchored: bool = True,
         varying_scale: bool = True,
     ):
         super().__init__()
-        self.latent_dim, self.periods, self.step_size, self.batching = latent_dim, tuple(periods), step_size, batching
+        self.latent_dim, self.periods, self.step_size = latent_dim, tuple(periods), step_size
         field: nn.Module = MLPField(
             latent_dim,
             (hidden_dim,) * field_layers,
@@ -74,7 +77,14 @@ class NeuralODEDecoder(nn.Module):
         if self.periods:
             field = CalendarField(field, self.periods)
         self.ode = NeuralODE(
-            field, method=method, rtol=rtol, atol=atol, step_size=step_size, batching=batching, gradient=gradient
+            field,
+            method=method,
+            rtol=rtol,
+            atol=atol,
+            step_size=step_size,
+            batching=batching,
+            gradient=Direct(kernel=True) if gradient == "auto" else gradient,
+            engine=engine,
         )
         self.emission = Emission(
             output_dim,
@@ -100,24 +110,10 @@ class NeuralODEDecoder(nn.Module):
             )
         times = times.clamp(min=0).to(z0.dtype)
         args = None if phase is None else PerSample(phase)
-        if self.batching == "per_sample":
-            z, evaluations = self._each_alone(z0, times, args)
-        else:
-            z, evaluations = self._together(z0, times, args)
+        ends = times.new_tensor([self._end(end) for end in times.amax(dim=1).tolist()])
+        z, evaluations = self.ode.read(z0, times, ends, args)
         waves = None if phase is None else calendar_waves(times[..., None], phase[:, None, :], self.periods)
         return Path(z, waves, evaluations)
-
-    def _together(self, z0: torch.Tensor, times: torch.Tensor, args) -> tuple[torch.Tensor, int]:
-        ts = z0.new_tensor([0.0, self._end(float(times.max()))])
-        solution = self.ode.solve(z0, ts, args=args, save="dense")
-        return solution.evaluate(times.T.contiguous()).transpose(0, 1), int(solution.stats.num_evaluations)
-
-    def _each_alone(self, z0: torch.Tensor, times: torch.Tensor, args) -> tuple[torch.Tensor, int]:
-        ends = [self._end(end) for end in times.amax(dim=1).tolist()]
-        ts = z0.new_tensor([[0.0] * len(ends), ends])
-        solution = self.ode.solve(z0, ts, args=args, save="dense")
-        z = solution.evaluate(times.T.contiguous()).transpose(0, 1)
-        return z, int(solution.stats.num_evaluations.sum())
 
     def _end(self, horizon: float) -> float:
         """Where to stop: for fixed steps a whole number of them, so that the grid is the same for every batch."""

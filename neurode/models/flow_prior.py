@@ -39,6 +39,7 @@ class FlowPrior(nn.Module):
     of the codes too, beside their scales; better for codes near a surface of fewer dimensions. method, step_size, rtol,
     atol: of `neurode.solve`. The default, classical Runge-Kutta in 16 steps, gives a code the same result in any batch,
     at a fixed cost; the way there and back then errs by about 1e-5 standard deviations (`round_trip` measures it).
+    engine: of the way between base and codes, as in `neurode.solve`; densities go the eager way.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class FlowPrior(nn.Module):
         step_size: float | None = 0.0625,
         rtol: float | None = None,
         atol: float | None = None,
+        engine: str = "auto",
     ):
         super().__init__()
         self.latent_dim, self.hidden, self.activation = latent_dim, tuple(hidden), activation
         self.options = {"method": method, "step_size": step_size, "rtol": rtol, "atol": atol}
+        self.engine = engine
         field = MLPField(latent_dim, self.hidden, activation=activation, time_input=True)
         self.flow = CNF(field, latent_dim, **self.options)
         self.scale = CodeScale(latent_dim, whiten=whiten)
@@ -67,6 +70,7 @@ class FlowPrior(nn.Module):
             "hidden": list(self.hidden),
             "activation": self.activation,
             "whiten": self.scale.whiten,
+            "engine": self.engine,
         } | self.options
 
     @classmethod
@@ -149,7 +153,7 @@ class FlowPrior(nn.Module):
     # -- pieces
 
     def _carry(self, z: torch.Tensor, first: float, last: float) -> torch.Tensor:
-        return solve(self.flow.field, z, [first, last], save="end", **self.options).ys[0]
+        return solve(self.flow.field, z, [first, last], save="end", engine=self.engine, **self.options).ys[0]
 
     def _checked(self, codes: torch.Tensor) -> torch.Tensor:
         self._check_standardised()

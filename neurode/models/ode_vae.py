@@ -79,7 +79,8 @@ class ODEVAE(nn.Module):
         rtol: float | None = None,
         atol: float | None = None,
         batching: str = "joint",
-        gradient: str = "direct",
+        gradient: str = "auto",
+        engine: str = "auto",
     ):
         super().__init__()
         self._build(
@@ -110,6 +111,7 @@ class ODEVAE(nn.Module):
                 atol=atol,
                 batching=batching,
                 gradient=gradient,
+                engine=engine,
             )
         )
 
@@ -131,6 +133,7 @@ class ODEVAE(nn.Module):
             atol=settings.atol,
             batching=settings.batching,
             gradient=settings.gradient,
+            engine=settings.engine,
             kinds=2 if self.onward else 1,
             anchored=settings.anchored,
             varying_scale=settings.varying_scale,

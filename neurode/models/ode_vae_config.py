@@ -26,7 +26,7 @@ class ODEVAEConfig:
     density of each path's end under the code that the newest observations give; it lets paths go on well beyond what
     training asks, and costs one more walk.
     calendar_periods: in model time; field and emission then know the phase at `batch.offset` + t. num_components: of
-    the latent density. field_layers, activation, bound, method, step_size, rtol, atol, batching, gradient: see
+    the latent density. field_layers, activation, bound, method, step_size, rtol, atol, batching, gradient, engine: see
     `NeuralODEDecoder`. Raises ValueError for impossible settings.
     """
 
@@ -55,7 +55,8 @@ class ODEVAEConfig:
     rtol: float | None = None
     atol: float | None = None
     batching: str = "joint"
-    gradient: str = "direct"
+    gradient: str = "auto"
+    engine: str = "auto"
 
     def __post_init__(self):
         object.__setattr__(self, "mixture", TaskMixture.of(self.mixture))

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from neurode.core.nest import PerSample
+from neurode.gradients.direct import Direct
 from neurode.layers.fields import CalendarField, MLPField, calendar_waves
 from neurode.layers.neural_ode import NeuralODE
 
@@ -45,7 +46,10 @@ class Plan(nn.Module):
         if hidden:
             network = MLPField(code_dim, (hidden,), activation="silu", args_dim=2 * waves)
             self.ode = NeuralODE(
-                CalendarField(network, self.periods), method="rk4", step_size=self.step_size, gradient="direct"
+                CalendarField(network, self.periods),
+                method="rk4",
+                step_size=self.step_size,
+                gradient=Direct(kernel=True),
             )
         self.length = nn.Linear(code_dim, max_words + 1) if self.reads_places else None
 
@@ -68,9 +72,7 @@ class Plan(nn.Module):
             return PlanValues(codes[:, None].expand(-1, places.shape[1], -1))
         phase = codes.new_zeros(len(codes), len(self.periods))
         if self.kind == "ode":
-            solution = self.ode.solve(codes, codes.new_tensor([0.0, 1.0]), args=PerSample(phase), save="dense")
-            z = solution.evaluate(places.T.contiguous()).transpose(0, 1)
-            return PlanValues(z, int(solution.stats.num_evaluations))
+            return PlanValues(*self.ode.read(codes, places, 1.0, PerSample(phase)))
         if self.kind == "constant":
             places = torch.ones_like(places)
         waves = calendar_waves(places[..., None], phase[:, None], self.periods)
