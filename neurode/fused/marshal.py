@@ -29,6 +29,8 @@ from neurode.methods.tableau import Tableau
 
 SETTINGS = ("proportional", "integral", "derivative", "safety", "factor_min", "factor_max", "min_step", "max_step")
 """What AdaptiveSteps and the struct call alike."""
+LEAST_PRODUCTS = 250_000
+"""Multiplications in one call of the field, for all samples, that are worth a thread: to wake it takes as long."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,6 @@ def packet(
     *,
     probed: bool,
     keep: bool,
-    threads: int,
     gradients: tuple[torch.Tensor | None, ...] = (),
 ) -> Packet:
     """gradients: where those of the field's tensors go, in their order; none for the way forward."""
@@ -61,7 +62,8 @@ def packet(
     struct = ProblemStruct(
         ctypes.pointer(fields), ctypes.pointer(method), ctypes.pointer(control), y0.data_ptr(), host.ctypes.data,
         None if lengths is None else lengths.ctypes.data, samples, len(problem.times.host), stride,
-        int(y0.dtype == torch.float64), int(joint), SAVES.index(problem.save.what), int(probed), int(keep), threads,
+        int(y0.dtype == torch.float64), int(joint), SAVES.index(problem.save.what), int(probed), int(keep),
+        workers(problem, field),
     )  # fmt: skip
     return Packet(struct, (y0, host, lengths, fields, field_refs, method, method_refs, control, control_refs))
 
@@ -151,6 +153,12 @@ def _control(problem: Problem, samples: int) -> tuple[ControlStruct, list]:
         else:
             setattr(struct, name, value)
     return struct, refs
+
+
+def workers(problem: Problem, field: ReadField) -> int:
+    """How many threads are worth waking: as many as torch may use, each with enough to do."""
+    products = sum(layer.weight.numel() for layer in field.layers) * (problem.y0.numel() // field.dim)
+    return max(1, min(torch.get_num_threads(), products // LEAST_PRODUCTS))
 
 
 def lanes_of(times: OutputTimes, samples: int) -> int:
