@@ -60,7 +60,7 @@ def packet(
     method, method_refs = _method(problem.stepper.tableau, problem.stepper.error_order)
     control, control_refs = _control(problem, samples)
     struct = ProblemStruct(
-        ctypes.pointer(fields), ctypes.pointer(method), ctypes.pointer(control), y0.data_ptr(), host.ctypes.data,
+        ctypes.addressof(fields), ctypes.addressof(method), ctypes.addressof(control), y0.data_ptr(), host.ctypes.data,
         None if lengths is None else lengths.ctypes.data, samples, len(problem.times.host), stride,
         int(y0.dtype == torch.float64), int(joint), SAVES.index(problem.save.what), int(probed), int(keep),
         workers(problem, field),
@@ -78,7 +78,7 @@ def _times(times: OutputTimes) -> tuple[np.ndarray, int]:
 
 
 def _field(field: ReadField, gradients: tuple[torch.Tensor | None, ...]) -> tuple[FieldStruct, list]:
-    layers, refs = (LayerStruct * len(field.layers))(), []
+    layers, refs = _array(LayerStruct, len(field.layers))(), []
     supply = iter(gradients)
 
     def address() -> int | None:
@@ -93,16 +93,21 @@ def _field(field: ReadField, gradients: tuple[torch.Tensor | None, ...]) -> tupl
         struct.skip, struct.activation = layer.skip, ACTIVATIONS.index(layer.activation)
         terms = [] if layer.bias is None else [(CLOCK_ONE, 1.0, layer.bias)]
         terms += [(CLOCKS.index(term.clock), term.rate, term.weight) for term in layer.time]
-        struct.terms, struct.num_terms = (TermStruct * len(terms))(), len(terms)
-        refs += [weight, struct.terms]
+        rows = _array(TermStruct, len(terms))()
+        struct.terms, struct.num_terms = ctypes.addressof(rows), len(terms)
+        refs += [weight, rows]
         for number, (clock, rate, tensor) in enumerate(terms):
             tensor = _rows(tensor.detach())
             refs.append(tensor)
             row_stride = tensor.stride(0) if tensor.ndim == 2 else 0
-            struct.terms[number] = TermStruct(
-                tensor.data_ptr(), address(), row_stride, tensor.stride(-1), rate, clock, 0
-            )
-    return FieldStruct(layers, field.scale, field.skip, field.dim, len(field.layers)), [layers, refs]
+            rows[number] = TermStruct(tensor.data_ptr(), address(), row_stride, tensor.stride(-1), rate, clock, 0)
+    return FieldStruct(ctypes.addressof(layers), field.scale, field.skip, field.dim, len(field.layers)), [layers, refs]
+
+
+@lru_cache(maxsize=256)
+def _array(kind: type[ctypes.Structure], count: int) -> type[ctypes.Array]:
+    """The type of an array of structs. Ctypes would make it anew each time, and leave it to the collector of cycles."""
+    return kind * count
 
 
 def _rows(tensor: torch.Tensor) -> torch.Tensor:
