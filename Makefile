@@ -17,7 +17,7 @@ INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAG
 # Two processes, one thread each: the suite is made for two cores.
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)
 
-.PHONY: help demo test check slow bench bench-memory docs pictures clean
+.PHONY: help demo test check slow wheel sanitize bench bench-memory docs pictures clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +25,8 @@ help:
 	@echo "make test    the fast tests"
 	@echo "make check   ruff, pyrefly, and the directions of imports"
 	@echo "make slow    the slow tests"
+	@echo "make wheel   a wheel for this platform, in dist, tried in an environment of its own"
+	@echo "make sanitize the native code under the sanitizers of address, undefined behaviour and threads"
 	@echo "make bench   neurode beside torchdiffeq, torchode and diffrax"
 	@echo "make bench-memory memory and time of each gradient, and a training over 10,000 steps (25 minutes)"
 	@echo "make docs    the documentation, in docs/_build/html"
@@ -45,6 +47,26 @@ check: $(VENV)/.has-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyrefly check
 	$(PYTEST) tests/architecture
+
+# Without its dependencies, which the environment it is tried in borrows from $(VENV).
+wheel: $(VENV)/.has-dev
+	rm -rf dist/*.whl build/wheel-trial
+	$(BIN)/python -m pip wheel -q --disable-pip-version-check $(PIP_FLAGS) --no-deps -w dist .
+	$(BIN)/python -m venv build/wheel-trial
+	build/wheel-trial/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-index dist/*.whl
+	cd build && $(abspath $(BIN))/python -c 'import site; print(site.getsitepackages()[0])' > borrowed && \
+	  PYTHONPATH=$$(cat borrowed) wheel-trial/bin/python -I -c "import sys; sys.path.append('$$(cat borrowed)'); \
+	  import neurode, torch; from neurode.fused.library import status; print(neurode.__file__, status()); \
+	  print(neurode.solve(lambda t, y: torch.tanh(y @ torch.eye(2)), torch.ones(3, 2), [0.0, 1.0]).stats.engine)"
+	@ls dist/*.whl
+
+# Each builds the native code and its driver, and runs it: every variant, both precisions, several threads at once.
+sanitize:
+	@for kind in address,undefined thread; do \
+	  echo "sanitizers: $$kind"; \
+	  cmake -S build_native -B build/sanitize-$$kind -DNEURODE_SANITIZE=$$kind -DNEURODE_DRIVER=ON > /dev/null && \
+	  cmake --build build/sanitize-$$kind > /dev/null && build/sanitize-$$kind/driver || exit 1; \
+	done
 
 bench: $(VENV)/.has-bench
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks

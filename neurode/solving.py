@@ -138,7 +138,8 @@ def _check_engine_and_events(engine: str, events: Any) -> None:
 def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
     """By the kernel where it is wanted and takes the problem, else by the loop."""
     if engine != "eager":
-        found = _fusible(problem, way)
+        reason = way.reason_against_kernel
+        found = fusible(problem) if reason is None else Unreadable(reason)
         if isinstance(found, Fusible):
             return found.run()
         if engine == "fused":
@@ -147,16 +148,6 @@ def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
                 "eager way then, or 'eager'."
             )
     return _solution(problem, way.run(problem))
-
-
-def _fusible(problem: Problem, way: AbstractGradient) -> Fusible | Unreadable:
-    reason = way.reason_against_kernel(differentiated=False)
-    if reason is not None:
-        return Unreadable(reason)
-    found = fusible(problem)
-    if isinstance(found, Fusible) and found.wants_gradient:
-        reason = way.reason_against_kernel(differentiated=True)
-    return found if reason is None else Unreadable(reason)
 
 
 def _tolerance(name: str, given, default: float, layout: StateLayout, state: torch.Tensor) -> float | torch.Tensor:

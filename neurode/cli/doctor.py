@@ -32,6 +32,7 @@ EXTRAS = {
             "hypothesis": "hypothesis",
             "nltk": "nltk",
             "ruff": "ruff",
+            "scikit-build-core": "scikit_build_core",
             "pyrefly": "pyrefly",
             "scipy": "scipy",
             "tokenizers": "tokenizers",

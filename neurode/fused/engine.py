@@ -22,12 +22,6 @@ class Fusible:
     problem: Problem
     field: ReadField
 
-    @property
-    def wants_gradient(self) -> bool:
-        """Is anything that the solve depends on differentiated?"""
-        tensors = (self.problem.y0, self.problem.times.tensor, *self.field.tensors)
-        return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
-
     def run(self) -> Solution:
         """Solve it."""
         problem, layout = self.problem, self.problem.equation.layout
@@ -60,7 +54,7 @@ def fusible(problem: Problem) -> Fusible | Unreadable:
     """The problem as the kernel takes it, or why it does not."""
     status = library.status()
     if not status.available:
-        return Unreadable(status.reason)
+        return Unreadable(status.reason.rstrip("."))
     equation, layout = problem.equation, problem.equation.layout
     if not isinstance(equation, Equation) or isinstance(equation.f, AbstractOpenField):
         return Unreadable("a transform of torch.func is in force")
@@ -70,9 +64,8 @@ def fusible(problem: Problem) -> Fusible | Unreadable:
     field = read(equation.f, equation.args, Place(layout.unpack(problem.y0), times.first, times.last))
     if isinstance(field, Unreadable):
         return field
-    found = Fusible(problem, field)
     reason = kernel.refusal(problem, field)
-    return found if reason is None else Unreadable(reason)
+    return Fusible(problem, field) if reason is None else Unreadable(reason)
 
 
 def _shown_times(problem: Problem, run: kernel.FusedRun) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -30,8 +30,7 @@ _OWN = str(Path(__file__).parent) + "/"
 _PYTHON = tuple(module.__file__ for module in (contextlib, dataclasses, functools, abc, enum, weakref, _weakrefset))
 
 _NOT_FOLLOWED = {
-    "_dynamo/": "it is compiled",
-    "_inductor/": "it is compiled",
+    "_dynamo/eval_frame.py": "it is compiled",
     "jit/": "it is a script",
     "_functorch/": "it uses torch.func",
     "func/": "it uses torch.func",

@@ -31,7 +31,7 @@ class LayerStruct(Structure):
     _fields_ = (
         ("weight", c_void_p),
         ("gradient", c_void_p),
-        ("terms", POINTER(TermStruct)),
+        ("terms", c_void_p),
         ("out_stride", c_int64),
         ("in_stride", c_int64),
         ("skip", c_double),
@@ -46,7 +46,7 @@ class FieldStruct(Structure):
     """neurode_field."""
 
     _fields_ = (
-        ("layers", POINTER(LayerStruct)),
+        ("layers", c_void_p),
         ("scale", c_double),
         ("skip", c_double),
         ("dim", c_int32),
@@ -100,9 +100,9 @@ class ProblemStruct(Structure):
     """neurode_problem."""
 
     _fields_ = (
-        ("field", POINTER(FieldStruct)),
-        ("method", POINTER(MethodStruct)),
-        ("control", POINTER(ControlStruct)),
+        ("field", c_void_p),
+        ("method", c_void_p),
+        ("control", c_void_p),
         ("y0", c_void_p),
         ("times", c_void_p),
         ("lengths", c_void_p),

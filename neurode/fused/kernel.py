@@ -1,11 +1,12 @@
 """Whole solves by the native kernel: what it takes, and the solve as a node of autograd's graph."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 
-from neurode.core.transforms import active, forward_mode
+from neurode.core.transforms import active, forward_mode, one_by_one
 from neurode.fused.field import ReadField
 from neurode.fused.library import status
 from neurode.fused.native_solve import AcceptedSteps, NativeSolve
@@ -148,21 +149,28 @@ class _FusedSolve(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *bars):
         (values_bar,) = bars
-        job, (y0, ts, *tensors) = ctx.job, ctx.saved_tensors
-        _, y0_wanted, ts_wanted, *wanted = ctx.needs_input_grad
         if torch.is_grad_enabled():
             return None, *_followed(ctx, values_bar)
-        gradients = tuple(
-            torch.zeros(tensor.shape, dtype=tensor.dtype) if want else None
-            for tensor, want in zip(tensors, wanted, strict=True)
+        # is_grads_batched=True: one way back after the other.
+        return None, *one_by_one(partial(_pulled_back, ctx), (values_bar,))
+
+
+def _pulled_back(ctx, bars: tuple[torch.Tensor | None, ...]) -> tuple[torch.Tensor | None, ...]:
+    """Gradients of y0, ts and the tensors of the field."""
+    (values_bar,), job, (y0, ts, *tensors) = bars, ctx.job, ctx.saved_tensors
+    assert values_bar is not None
+    _, y0_wanted, ts_wanted, *wanted = ctx.needs_input_grad
+    gradients = tuple(
+        torch.zeros(tensor.shape, dtype=tensor.dtype) if want else None
+        for tensor, want in zip(tensors, wanted, strict=True)
+    )
+    times_bar = torch.zeros(ts.shape, dtype=torch.float64) if ts_wanted else None
+    with BackwardMeter(job.stats, y0.device):
+        y0_bar, job.stats.num_evaluations = job.solve.pull_back(
+            _plain(job.problem, y0), job.field.with_tensors(tuple(tensors)), values_bar, gradients, times_bar
         )
-        times_bar = torch.zeros(ts.shape, dtype=torch.float64) if ts_wanted else None
-        with BackwardMeter(job.stats, y0.device):
-            y0_bar, job.stats.num_evaluations = job.solve.pull_back(
-                _plain(job.problem, y0), job.field.with_tensors(tuple(tensors)), values_bar, gradients, times_bar
-            )
-        ts_bar = None if times_bar is None else times_bar.to(ts.dtype)
-        return None, y0_bar.view(y0.shape) if y0_wanted else None, ts_bar, *gradients
+    ts_bar = None if times_bar is None else times_bar.to(ts.dtype)
+    return y0_bar.view(y0.shape) if y0_wanted else None, ts_bar, *gradients
 
 
 def _followed(ctx, values_bar: torch.Tensor) -> list[torch.Tensor | None]:

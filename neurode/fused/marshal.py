@@ -29,6 +29,8 @@ from neurode.methods.tableau import Tableau
 
 SETTINGS = ("proportional", "integral", "derivative", "safety", "factor_min", "factor_max", "min_step", "max_step")
 """What AdaptiveSteps and the struct call alike."""
+LEAST_PRODUCTS = 250_000
+"""Multiplications in one call of the field, for all samples, that are worth a thread: to wake it takes as long."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,6 @@ def packet(
     *,
     probed: bool,
     keep: bool,
-    threads: int,
     gradients: tuple[torch.Tensor | None, ...] = (),
 ) -> Packet:
     """gradients: where those of the field's tensors go, in their order; none for the way forward."""
@@ -59,9 +60,10 @@ def packet(
     method, method_refs = _method(problem.stepper.tableau, problem.stepper.error_order)
     control, control_refs = _control(problem, samples)
     struct = ProblemStruct(
-        ctypes.pointer(fields), ctypes.pointer(method), ctypes.pointer(control), y0.data_ptr(), host.ctypes.data,
+        ctypes.addressof(fields), ctypes.addressof(method), ctypes.addressof(control), y0.data_ptr(), host.ctypes.data,
         None if lengths is None else lengths.ctypes.data, samples, len(problem.times.host), stride,
-        int(y0.dtype == torch.float64), int(joint), SAVES.index(problem.save.what), int(probed), int(keep), threads,
+        int(y0.dtype == torch.float64), int(joint), SAVES.index(problem.save.what), int(probed), int(keep),
+        workers(problem, field),
     )  # fmt: skip
     return Packet(struct, (y0, host, lengths, fields, field_refs, method, method_refs, control, control_refs))
 
@@ -76,7 +78,7 @@ def _times(times: OutputTimes) -> tuple[np.ndarray, int]:
 
 
 def _field(field: ReadField, gradients: tuple[torch.Tensor | None, ...]) -> tuple[FieldStruct, list]:
-    layers, refs = (LayerStruct * len(field.layers))(), []
+    layers, refs = _array(LayerStruct, len(field.layers))(), []
     supply = iter(gradients)
 
     def address() -> int | None:
@@ -91,16 +93,21 @@ def _field(field: ReadField, gradients: tuple[torch.Tensor | None, ...]) -> tupl
         struct.skip, struct.activation = layer.skip, ACTIVATIONS.index(layer.activation)
         terms = [] if layer.bias is None else [(CLOCK_ONE, 1.0, layer.bias)]
         terms += [(CLOCKS.index(term.clock), term.rate, term.weight) for term in layer.time]
-        struct.terms, struct.num_terms = (TermStruct * len(terms))(), len(terms)
-        refs += [weight, struct.terms]
+        rows = _array(TermStruct, len(terms))()
+        struct.terms, struct.num_terms = ctypes.addressof(rows), len(terms)
+        refs += [weight, rows]
         for number, (clock, rate, tensor) in enumerate(terms):
             tensor = _rows(tensor.detach())
             refs.append(tensor)
             row_stride = tensor.stride(0) if tensor.ndim == 2 else 0
-            struct.terms[number] = TermStruct(
-                tensor.data_ptr(), address(), row_stride, tensor.stride(-1), rate, clock, 0
-            )
-    return FieldStruct(layers, field.scale, field.skip, field.dim, len(field.layers)), [layers, refs]
+            rows[number] = TermStruct(tensor.data_ptr(), address(), row_stride, tensor.stride(-1), rate, clock, 0)
+    return FieldStruct(ctypes.addressof(layers), field.scale, field.skip, field.dim, len(field.layers)), [layers, refs]
+
+
+@lru_cache(maxsize=256)
+def _array(kind: type[ctypes.Structure], count: int) -> type[ctypes.Array]:
+    """The type of an array of structs. Ctypes would make it anew each time, and leave it to the collector of cycles."""
+    return kind * count
 
 
 def _rows(tensor: torch.Tensor) -> torch.Tensor:
@@ -151,6 +158,12 @@ def _control(problem: Problem, samples: int) -> tuple[ControlStruct, list]:
         else:
             setattr(struct, name, value)
     return struct, refs
+
+
+def workers(problem: Problem, field: ReadField) -> int:
+    """How many threads are worth waking: as many as torch may use, each with enough to do."""
+    products = sum(layer.weight.numel() for layer in field.layers) * (problem.y0.numel() // field.dim)
+    return max(1, min(torch.get_num_threads(), products // LEAST_PRODUCTS))
 
 
 def lanes_of(times: OutputTimes, samples: int) -> int:

@@ -29,8 +29,7 @@ class NativeSolve:
     def __init__(self, problem: Problem, field: ReadField, *, probed: bool, keep: bool):
         self._handle = None
         self.probed = probed
-        threads = torch.get_num_threads()
-        sent = packet(problem, field, probed=probed, keep=keep or problem.save.what == "steps", threads=threads)
+        sent = packet(problem, field, probed=probed, keep=keep or problem.save.what == "steps")
         self.samples, self.dim = sent.struct.samples, field.dim
         lanes = lanes_of(problem.times, self.samples)
         self.reached, self.last_size = np.empty(lanes), np.empty(lanes)
@@ -74,9 +73,7 @@ class NativeSolve:
     ) -> tuple[torch.Tensor, int]:
         """(gradient of y0 (samples, dim), calls of the field). gradients: of the field's tensors, filled in; None where
         unwanted. times_bar: float64, like the times, zeros to be added to."""
-        sent = packet(
-            problem, field, probed=self.probed, keep=True, threads=torch.get_num_threads(), gradients=gradients
-        )
+        sent = packet(problem, field, probed=self.probed, keep=True, gradients=gradients)
         values_bar = values_bar.contiguous()
         y0_bar = values_bar.new_empty(self.samples, self.dim)
         address = None if times_bar is None else times_bar.data_ptr()

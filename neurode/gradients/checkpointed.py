@@ -46,10 +46,9 @@ class Checkpointed(AbstractGradient):
     def __post_init__(self):
         check_slots(self.k, "Checkpointed")
 
-    def reason_against_kernel(self, *, differentiated: bool) -> str | None:
-        if self.k is None or not differentiated:
-            return None
-        return f"it keeps every accepted state, and k={self.k!r} asks for fewer"
+    @property
+    def reason_against_kernel(self) -> str | None:
+        return None if self.k is None else f"it keeps every accepted state, and k={self.k!r} asks for fewer"
 
     def run(self, problem: Problem) -> Differentiated:
         return solve_with_trail(problem, _StoredStates(self.k))

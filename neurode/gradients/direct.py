@@ -29,10 +29,9 @@ class Direct(AbstractGradient):
     def is_traced(self) -> bool:
         return True
 
-    def reason_against_kernel(self, *, differentiated: bool) -> str | None:
-        if self.kernel or not differentiated:
-            return None
-        return "gradient='direct' is plain autograd through torch's operations"
+    @property
+    def reason_against_kernel(self) -> str | None:
+        return None if self.kernel else "gradient='direct' is plain autograd through torch's operations"
 
     def run(self, problem: Problem) -> Differentiated:
         trajectory = integrate(problem, traced=torch.is_grad_enabled() or forward_mode())

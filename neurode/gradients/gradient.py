@@ -37,10 +37,11 @@ class AbstractGradient(ABC):
         """Does autograd follow the loop itself, so that derivatives of any order and direction come of themselves?"""
         return False
 
-    def reason_against_kernel(self, *, differentiated: bool) -> str | None:
+    @property
+    def reason_against_kernel(self) -> str | None:
         """Why a kernel, whose gradient is the exact one from stored states, may not make the solve instead; None where
-        it may. differentiated: is a gradient wanted?"""
-        return f"it does not compute {self!r}" if differentiated else None
+        it may. The same with and without gradients, so that training and use agree to the last bit."""
+        return f"it does not compute {self!r}"
 
     @abstractmethod
     def run(self, problem: Problem) -> Differentiated:

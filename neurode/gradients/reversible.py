@@ -63,11 +63,6 @@ class Reversible(AbstractGradient):
         if self.drift is not None and not self.drift > 0:
             raise ValueError(f"drift must be positive, but is {self.drift}.")
 
-    def reason_against_kernel(self, *, differentiated: bool) -> str | None:
-        if self.coupling is not None:
-            return "the reversible version of a method has a second state"
-        return super().reason_against_kernel(differentiated=differentiated)
-
     def run(self, problem: Problem) -> Differentiated:
         stepper = self._undoable(problem.stepper)
         if not isinstance(stepper, ReversibleRungeKutta):

@@ -151,9 +151,9 @@ private:
         T numbers[WIDTH<T>] __attribute__((aligned(NEURODE_VECTOR_BYTES)));
         store<T>(numbers, value);
         int at = 0;
-        if (left & 8) __builtin_memcpy(static_cast<void*>(out), numbers, 8 * sizeof(T)), at = 8;
-        if (left & 4) __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 4 * sizeof(T)), at += 4;
-        if (left & 2) __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 2 * sizeof(T)), at += 2;
+        if (WIDTH<T> > 8 && (left & 8)) __builtin_memcpy(static_cast<void*>(out), numbers, 8 * sizeof(T)), at = 8;
+        if (WIDTH<T> > 4 && (left & 4)) __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 4 * sizeof(T)), at += 4;
+        if (WIDTH<T> > 2 && (left & 2)) __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 2 * sizeof(T)), at += 2;
         if (left & 1) out[at] = numbers[at];
     }
     Vec<T> get(const T* from, int left, Int<T> mask, const T* end) const {

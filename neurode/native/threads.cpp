@@ -46,7 +46,7 @@ public:
         // The others end at about the same time: look for a while before sleeping.
         for (int look = 0; look < 4000; ++look) {
             if (call.left.load(std::memory_order_acquire) == 0) break;
-            if (look > 2000) std::this_thread::yield();
+            if (look > 3900) std::this_thread::yield();
         }
         std::unique_lock<std::mutex> lock(mutex_);
         done_.wait(lock, [&call] { return call.left.load(std::memory_order_acquire) == 0; });

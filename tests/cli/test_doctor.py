@@ -16,18 +16,27 @@ def test_doctor_prints_versions_devices_threads_and_extras():
     done = neurode("doctor")
     assert done.code == 0
     assert done.err == ""
-    for word in (torch.__version__, "cpu", "torch threads", "tools", "installed", "tables, training, reports"):
+    for word in (
+        torch.__version__,
+        "cpu",
+        "torch threads",
+        "tools",
+        "installed",
+        "tables, training, reports",
+        "eager    always there",
+    ):
         assert word in done.out
 
 
 def test_doctor_speaks_json():
     found = json.loads(neurode("doctor", "--json").out)
+    assert list(found["engines"]) == ["eager", "fused"]
     assert found["versions"]["torch"] == torch.__version__
     assert [extra["name"] for extra in found["extras"]] == list(EXTRAS)
 
 
 def test_a_missing_package_is_named_with_the_line_that_installs_it():
-    text = Examination({}, (), {}, (Extra("tools", "tables", {"rich": "15"}, ("pandas",)),)).as_text()
+    text = Examination({}, (), {}, {}, (Extra("tools", "tables", {"rich": "15"}, ("pandas",)),)).as_text()
     assert "incomplete" in text
     assert "lacks pandas; install with: pip install 'neurode[tools]'" in text
 

@@ -1,6 +1,8 @@
 """Fields made at random, as the kernel reads them and as torch computes them; and one solve by both engines."""
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from neurode import PerSample, solve
-from neurode.fused import kernel
+from neurode.fused import kernel, marshal
 from neurode.fused.field import Layer, ReadField, TimeTerm
 from neurode.gradients.gradient import AbstractGradient
 from neurode.integration.problem import Problem
@@ -107,8 +109,16 @@ class Catching(AbstractGradient):
 
 def problem_of(y0: Tensor, ts, **options) -> Problem:
     with pytest.raises(Caught) as caught:
-        solve(lambda t, y: y, y0, ts, gradient=Catching(), **options)
+        solve(lambda t, y: y, y0, ts, gradient=Catching(), engine="eager", **options)
     return caught.value.args[0]
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """So many threads for the kernel, however little there is to do. (Torch itself keeps its own number.)"""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(marshal, "workers", lambda problem, field: count)
+        yield
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from neurode import ConstantSteps
 from neurode.fused import library
 from neurode.fused.field import ACTIVATIONS
 from neurode.methods.catalogue import METHODS
-from tests.fused.made_fields import assert_close, assert_same_gradients, made_field, solve_both
+from tests.fused.made_fields import assert_close, assert_same_gradients, made_field, on_threads, solve_both
 
 pytestmark = pytest.mark.skipif(not library.status().available, reason=library.status().reason)
 BATCHINGS = ("joint", "per_sample")
@@ -132,14 +132,10 @@ def test_any_size_gives_the_eager_result(
     ts = torch.linspace(-0.4, 1.1, outputs, dtype=torch.float64)
     ts = (ts.flip(0) if falling else ts).requires_grad_()
     y0 = states(rows, dim)
-    known = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with on_threads(threads):
         both = solve_both(field, y0, ts, method=method, batching=batching, save=save, **steps_of(method))
         both.assert_equal()
         assert_same_gradients(both, [y0, ts, *field.tensors])
-    finally:
-        torch.set_num_threads(known)
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
