@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neurode.tasks.comparison.results import Comparison, MemoryPoint, ModelFigures
 
@@ -82,7 +82,15 @@ def verdicts(found: Comparison) -> tuple[str, ...]:
     said = [f"{one.candidate.name} could not be trained: {one.problem}" for one in found.models if one.problem]
     if not found.resnets or not found.odenets:
         return (*_winner(found), *said)
-    return (*_winner(found), *_turned(found), *_memory(found), *_continuous(found), *_front(found), *said)
+    return (
+        *_winner(found),
+        *_turned(found),
+        *_memory(found),
+        *_continuous(found),
+        *_regularised(found),
+        *_front(found),
+        *said,
+    )
 
 
 def _winner(found: Comparison) -> list[str]:
@@ -166,6 +174,33 @@ def _continuous(found: Comparison) -> list[str]:
                 "is a tied network of those steps rather than an ODE."
             )
     return said
+
+
+def _regularised(found: Comparison) -> list[str]:
+    """What a regulariser did, where the same ODE-net was trained without it too."""
+    said = []
+    for model in found.odenets:
+        if not model.candidate.regulariser.words:
+            continue
+        twin = replace(model.candidate, regulariser=type(model.candidate.regulariser)())
+        plain = next((one for one in found.odenets if one.candidate == twin), None)
+        if plain is None:
+            continue
+        before, after = _solved_again(found, plain), _solved_again(found, model)
+        said.append(
+            f"With {model.candidate.regulariser.words}, solving {plain.candidate.name} by {_TIGHT} takes {after:.1f} "
+            f"evaluations, without {before:.1f}; its {found.score_name} goes from {points(plain.score)} to "
+            f"{points(model.score)}."
+        )
+    return said
+
+
+_TIGHT = "dopri5 at 1e-5"
+
+
+def _solved_again(found: Comparison, model: ModelFigures) -> float:
+    """Evaluations of a trained field at a tight tolerance: how hard it is, whatever it was trained by."""
+    return next((way.evaluations for way in model.redone if way.words == _TIGHT), found.evaluations(model)[0])
 
 
 def _front(found: Comparison) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
+from neurode.models.depth import Regulariser
 from neurode.tasks.comparison.results import Comparison
 from neurode.tasks.comparison.tables import COLUMNS, figures_frame, figures_rows
 from neurode.tasks.comparison.verdicts import duel, front, step_change, t_95, verdicts
@@ -84,6 +85,19 @@ def test_an_ode_is_told_from_a_network_that_leans_on_its_steps():
     assert step_change(USUAL.models[3]) == pytest.approx(0.03)
     failed = model(ODE, (0.9, 0.9), finer=(float("nan"), 0.9))
     assert step_change(failed) == float("inf")
+
+
+def test_the_effect_of_a_regulariser_is_said_beside_the_same_model_without_it():
+    assert "With kinetic 0.1" not in said(USUAL)
+    plain = model(replace(REGULARISED, regulariser=Regulariser()), (0.93, 0.90, 0.92))
+    calm = replace(
+        USUAL.models[3], redone=(*USUAL.models[3].redone[:2], replace(USUAL.models[3].redone[2], evaluations=20.0))
+    )
+    found = comparison([*USUAL.models[:3], plain, calm], (1.0, 4.0, 3.0, 9.0, 6.0))
+    assert (
+        "With kinetic 0.1, solving ODE-net dopri5@1e-3, direct by dopri5 at 1e-5 takes 20.0 evaluations, without 44.0; "
+        "its accuracy goes from 91.67% to 91.67%." in said(found)
+    )
 
 
 def test_the_front_holds_those_that_nobody_beats():
