@@ -80,6 +80,11 @@ def growth(points: list[MemoryPoint]) -> float:
 def verdicts(found: Comparison) -> tuple[str, ...]:
     """The sentences, most important first."""
     said = [f"{one.candidate.name} could not be trained: {one.problem}" for one in found.models if one.problem]
+    if found.is_busy:
+        said.append(
+            f"The machine was busy with other work: {found.delay:.1f} times the processor's time passed, so the "
+            "seconds are the processor's."
+        )
     if not found.resnets or not found.odenets:
         return (*_winner(found), *said)
     return (
@@ -113,12 +118,7 @@ def _turned(found: Comparison) -> list[str]:
         beaten = [fight for fight in fights if fight.not_worse(margin)]
         name = ode.candidate.name
         if not beaten:
-            nearest = min(fights, key=lambda fight: fight.loss)
-            bound = f"upper 95% bound {points(nearest.upper)}" if nearest.upper == nearest.upper else "one repeat"
-            said.append(
-                f"{name} cannot be called as good as any of the residual networks within {points(margin)}: the "
-                f"nearest, {nearest.resnet.candidate.name}, is ahead by {points(nearest.loss)} ({bound})."
-            )
+            said.append(f"{name} cannot be called as good as {_nearest(fights, margin)}.")
             continue
         deepest = max(beaten, key=lambda fight: fight.resnet.candidate.depth or 0)
         said.append(
@@ -127,6 +127,21 @@ def _turned(found: Comparison) -> list[str]:
             f"{times(deepest.time)} its seconds an epoch{_memory_words(deepest)}: {_kind(deepest)}."
         )
     return said
+
+
+def _nearest(fights: list[Duel], margin: float) -> str:
+    """The residual network that comes nearest, and what the figures say against it."""
+    nearest = min(fights, key=lambda fight: fight.loss)
+    what = f"any of the residual networks within {points(margin)}: "
+    who = nearest.resnet.candidate.name
+    if nearest.upper != nearest.upper:
+        return f"{what}with one repeat nothing can be said; {who} had {points(nearest.resnet.score)}"
+    if nearest.loss <= 0:
+        return (
+            f"{what}it has {points(-nearest.loss)} more than {who} in the mean, but the repeats differ so much that its "
+            f"loss may be {points(nearest.upper)} (upper 95% bound)"
+        )
+    return f"{what}the nearest, {who}, is ahead by {points(nearest.loss)} (upper 95% bound {points(nearest.upper)})"
 
 
 def _memory_words(fight: Duel) -> str:

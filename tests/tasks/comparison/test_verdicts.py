@@ -46,8 +46,11 @@ def test_a_model_that_is_as_good_faster_and_smaller_is_called_so():
 def test_a_model_that_is_worse_is_called_so():
     assert (
         "ODE-net dopri5@1e-3, direct, kinetic 0.1 cannot be called as good as any of the residual networks within "
-        "0.50%: the nearest, ResNet 2, is ahead by -0.67%" in said(USUAL)
+        "0.50%: it has 0.67% more than ResNet 2 in the mean, but the repeats differ so much that its loss may be 2.61% "
+        "(upper 95% bound)." in said(USUAL)
     )
+    worse = comparison([*USUAL.models[1:2], model(ODE, (0.93, 0.92, 0.95))], (1.0, 1.0))
+    assert "the nearest, ResNet 8, is ahead by 2.67% (upper 95% bound 4.91%)." in said(worse)
 
 
 def test_the_textbooks_verdict_comes_of_the_textbooks_figures():
@@ -65,7 +68,7 @@ def test_one_repeat_is_never_called_no_worse():
     once = comparison([model(RESNETS[0], (0.9,)), model(ODE, (0.95,))], (1.0, 1.0))
     assert math.isnan(duel(once, once.models[1], once.models[0]).upper)
     assert "cannot be called as good as any of the residual networks" in said(once)
-    assert "(one repeat)" in said(once)
+    assert "with one repeat nothing can be said; ResNet 2 had 90.00%." in said(once)
 
 
 def test_memory_and_its_growth_are_said():
@@ -121,6 +124,16 @@ def test_seconds_to_the_goal_are_counted_until_it_is_reached():
     assert USUAL.seconds_to_goal(USUAL.models[0]) == float("inf")
     sooner = replace(USUAL, settings=USUAL.settings | {"goal": 0.85})
     assert sooner.seconds_to_goal(sooner.models[1]) == pytest.approx(4.0)
+
+
+def test_on_a_busy_machine_the_seconds_are_the_processors():
+    assert not USUAL.is_busy
+    busy = replace(USUAL, rows=tuple(replace(row, seconds=5 * row.seconds) for row in USUAL.rows))
+    assert busy.epoch_seconds(busy.models[1])[0] == pytest.approx(0.9 * 4.0)
+    assert "5.6 times the processor's time passed, so the seconds are the processor's." in said(busy)
+    assert figures_frame(busy)["clock"].unique().tolist() == ["processor"]
+    two = replace(busy, settings=busy.settings | {"threads": 2})
+    assert two.epoch_seconds(two.models[1])[0] == pytest.approx(20.0)
 
 
 def test_plain_data_come_back_from_a_file_as_they_were():
