@@ -85,7 +85,7 @@ class Scene:
 
     regions: (G, G) probability of the first class over the square `extent` (x low, x high, y low, y high), () for
     images. paths: (T, P, 2) points through the depth in the first two numbers of the state, of images in the first two
-    principal directions of the pooled state. labels: (P,). stages: (T, P, H, W) of images, root mean square over
+    principal directions of the states. labels: (P,). stages: (T, P, H, W) of images, root mean square over
     channels.
     """
 

@@ -138,8 +138,8 @@ def _nearest(fights: list[Duel], margin: float) -> str:
         return f"{what}with one repeat nothing can be said; {who} had {points(nearest.resnet.score)}"
     if nearest.loss <= 0:
         return (
-            f"{what}it has {points(-nearest.loss)} more than {who} in the mean, but the repeats differ so much that its "
-            f"loss may be {points(nearest.upper)} (upper 95% bound)"
+            f"{what}it has {points(-nearest.loss)} more than {who} in the mean, but the repeats differ so much that "
+            f"its loss may be {points(nearest.upper)} (upper 95% bound)"
         )
     return f"{what}the nearest, {who}, is ahead by {points(nearest.loss)} (upper 95% bound {points(nearest.upper)})"
 
