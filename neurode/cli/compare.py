@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,6 +16,7 @@ from neurode.cli.run_folders import config_of, has_checkpoint, run_folder, said
 from neurode.cli.streams import Streams
 from neurode.core.errors import DataError
 from neurode.tasks.comparison.config import ComparisonConfig
+from neurode.tasks.comparison.presets import PRESETS
 from neurode.tasks.settings import AbstractSettings
 
 if TYPE_CHECKING:
@@ -84,6 +86,13 @@ def compare(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Run folder to write: settings, log, figures, report.html.")
     ] = None,
+    preset: Annotated[
+        Literal["auto", "textbook", "turned", "quick"] | None,
+        typer.Option(
+            "--preset",
+            help="Settings to begin with: textbook (six blocks, adjoint), turned (few steps), quick (tests).",
+        ),
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings; flags win over it.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the interrupted run in the output folder, settings and all.")
@@ -98,8 +107,8 @@ def compare(
     from neurode.tasks.comparison.comparing import compare as run
 
     if resume:
-        config = _resumed(output, config, data, flags)
-    source, reading, settings = _resolved(data, ConfigFile.read(config), flags)
+        config = _resumed(output, config, data, {**flags, "preset": preset})
+    source, reading, settings = _resolved(data, ConfigFile.read(config), flags, preset)
     streams.say(f"Reading {source}.")
     samples = reading.read(source)
     for note in samples.notes:
@@ -120,16 +129,17 @@ def compare(
 
 
 def _resolved(
-    data: str | None, config: ConfigFile, flags: Mapping[str, Any]
+    data: str | None, config: ConfigFile, flags: Mapping[str, Any], preset: str | None
 ) -> tuple[str, LabelledOptions, ComparisonConfig]:
-    """defaults < config file < flags."""
+    """defaults < preset < config file < flags."""
     config.refuse_unknown([_DATA, *LabelledOptions.model_fields, *ComparisonConfig.model_fields])
     reading = resolve(
         LabelledOptions, config.only(LabelledOptions.model_fields), given_settings(LabelledOptions, flags)
     )
-    settings = resolve(
-        ComparisonConfig, config.only(ComparisonConfig.model_fields), given_settings(ComparisonConfig, flags)
-    )
+    known = config.only(ComparisonConfig.model_fields)
+    begun = PRESETS[preset or "auto"]().settings
+    given = given_settings(ComparisonConfig, flags)
+    settings = resolve(ComparisonConfig, replace(known, values={**begun, **known.values}), given)
     source = data if data is not None else config.values.get(_DATA)
     if source is None:
         raise typer.BadParameter("name the data, here or as 'data:' in the config file.", param_hint="'DATA'")

@@ -20,7 +20,8 @@ class ConvField(nn.Module):
     MLPField). With the activation relu the field is not smooth, and methods of high order lose their order.
 
     channels: C. kernel: odd, in pixels; edges are padded with zeros. groups: of the norms, a divisor of C; None: the
-    largest divisor up to 32. activation: as of MLPField. time_input: t as one more channel of either convolution.
+    largest that leaves four channels a group or more (the paper has 32 groups of two). activation: as of MLPField.
+    time_input: t as one more channel of either convolution.
 
     forward(t, y): t a number, 0-d, or (B, 1, 1, 1) against y (B, C, H, W). Returns the derivative, of y's shape.
     ValueError for settings that do not fit.
@@ -81,5 +82,8 @@ class TimedConvolution(nn.Module):
 
 
 def num_groups(channels: int) -> int:
-    """The largest divisor of `channels` up to 32."""
-    return max(groups for groups in range(1, min(channels, MOST_GROUPS) + 1) if channels % groups == 0)
+    """The largest divisor of `channels` up to a quarter of them, and up to 32.
+
+    With a group a channel the mean of a channel is lost, and with it what a head that averages over pixels reads.
+    """
+    return max(groups for groups in range(1, max(1, min(channels // 4, MOST_GROUPS)) + 1) if channels % groups == 0)

@@ -42,7 +42,7 @@ def test_a_users_table_goes_to_a_verdict_with_one_command(tmp_path):
     assert "flowers: 60 rows of 4 numbers in 2 classes; 48 to train, 12 held out" in done.err
     assert "Highest accuracy:" in done.err
     made = {entry.name for entry in (tmp_path / "run").iterdir()}
-    assert made >= {"config.yaml", "metrics.csv", "comparison.json", "models.csv", "checkpoints"}
+    assert made >= {"config.yaml", "metrics.csv", "comparison.json", "models.csv", "report.html", "checkpoints"}
     again = neurode("compare", "--config", tmp_path / "run" / "config.yaml", "-q")
     assert again.code == 0, again
     assert again.err == ""
@@ -83,6 +83,12 @@ def test_data_that_cannot_be_compared_are_refused(tmp_path, monkeypatch, words, 
     done = neurode("compare", *words, "-o", tmp_path / "run")
     assert_refused(done, message)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_preset_gives_way_to_flags():
+    done = neurode("compare", "moons", "--points", 60, "--preset", "quick", "--depths", 3, "-q")
+    assert done.code == 0, done
+    assert [row["model"] for row in csv.DictReader(io.StringIO(done.out))] == ["ResNet 3", "ODE-net midpoint:1"]
 
 
 def test_a_run_in_the_way_and_wrong_usage_are_told_apart(tmp_path):

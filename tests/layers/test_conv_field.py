@@ -38,7 +38,7 @@ def test_samples_of_a_batch_do_not_see_each_other():
 
 
 def test_groups_divide_the_channels():
-    assert [num_groups(channels) for channels in (1, 24, 64, 48, 37)] == [1, 24, 32, 24, 1]
+    assert [num_groups(channels) for channels in (1, 4, 24, 64, 48, 256, 37)] == [1, 1, 6, 16, 12, 32, 1]
     with pytest.raises(ValueError, match="groups=3 must divide the 4 channels."):
         ConvField(4, groups=3)
     with pytest.raises(ValueError, match="an odd kernel"):

@@ -32,7 +32,7 @@ def draw_front(found: Comparison) -> "Figure":
     with drawing():
         figure = new_figure(3.9)
         axes = figure.subplots()
-        for model in found.trained:
+        for place, model in enumerate(found.trained):
             own = look[model.candidate.name]
             seconds, low, high = found.epoch_seconds(model)
             spread = model.spread if model.spread == model.spread else 0.0
@@ -49,7 +49,7 @@ def draw_front(found: Comparison) -> "Figure":
             axes.annotate(
                 _label(model),
                 (seconds, 100 * model.score),
-                xytext=(6, 5),
+                xytext=(6, 5 if place % 2 else -11),  # those of one field lie near each other
                 textcoords="offset points",
                 fontsize=7.5,
                 color=own.color,

@@ -55,7 +55,7 @@ def _courses(found: Comparison, model: ModelFigures) -> tuple[np.ndarray, np.nda
     """Seconds spent, score, and calls a step by the end of each epoch, in the mean over repeats."""
     place = found.models.index(model)
     runs = [found.epochs(place, repeat) for repeat in range(len(model.scores))]
-    seconds = np.mean([np.cumsum([row.seconds for row in run]) for run in runs], axis=0)
+    seconds = np.mean([np.cumsum([found.taken(row) for row in run]) for run in runs], axis=0)
     scores = np.mean([[row.score for row in run] for run in runs], axis=0)
     calls = np.mean([[row.forward + row.backward for row in run] for run in runs], axis=0)
     return seconds, scores, calls

@@ -71,6 +71,8 @@ def candidates_of(config: ComparisonConfig) -> tuple[Candidate, ...]:
                 parse_solver(solver, gradient)
             except (TypeError, ValueError) as error:
                 raise DataError(f"solver {solver!r} with gradient {gradient!r}: {error}") from None
+            if regulariser.words and config.beside:
+                found.append(Candidate("odenet", None, solver, gradient))
             found.append(Candidate("odenet", None, solver, gradient, regulariser))
     return tuple(found)
 

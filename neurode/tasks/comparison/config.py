@@ -82,11 +82,17 @@ class ComparisonConfig(AbstractSettings):
         1, ge=1, description="Training draws from the solver's steps to so many times as many", json_schema_extra=FIELD
     )
 
+    beside: bool = Field(
+        True,
+        description="Also train each ODE-net without what keeps its field cheap, to see the effect",
+        json_schema_extra=FIELD,
+    )
+
     # Training
     epochs: int | None = Field(None, ge=1, description="Epochs of each model", json_schema_extra=TRAINING)
     batch_size: int | None = Field(None, ge=1, description="Samples in a batch", json_schema_extra=TRAINING)
     learning_rate: float = Field(
-        3e-3, gt=0, description="Step size of AdamW, falling as a cosine", json_schema_extra=TRAINING
+        1e-2, gt=0, description="Step size of AdamW, falling as a cosine", json_schema_extra=TRAINING
     )
     weight_decay: float = Field(1e-3, ge=0, description="Pull of the weights towards zero", json_schema_extra=TRAINING)
     repeats: int = Field(

@@ -12,6 +12,9 @@ import numpy as np
 from neurode.models.depth import Regulariser
 from neurode.tasks.comparison.candidates import Candidate
 
+BUSY = 1.3
+"""Above this ratio of time on the wall to the processor's, other programs had the machine."""
+
 
 @dataclass(frozen=True)
 class EpochRow:
@@ -82,7 +85,7 @@ class Scene:
 
     regions: (G, G) probability of the first class over the square `extent` (x low, x high, y low, y high), () for
     images. paths: (T, P, 2) points through the depth in the first two numbers of the state, of images in the first two
-    principal directions of the pooled state. labels: (P,). stages: (T, P, H, W) of images, root mean square over
+    principal directions of the states. labels: (P,). stages: (T, P, H, W) of images, root mean square over
     channels.
     """
 
@@ -139,6 +142,22 @@ class Comparison:
             return float(self.settings["goal"])
         return max((one.score for one in self.trained), default=float("nan")) - 0.01
 
+    @cached_property
+    def delay(self) -> float:
+        """How many times the processor's time passed on the wall, over all epochs: 1 on a machine that is free."""
+        processor = sum(row.cpu_seconds for row in self.rows)
+        return sum(row.seconds for row in self.rows) / processor if processor else 1.0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether other programs held up the epochs, so that seconds are those of the processor. Never with several
+        threads, of which the processor's time is the sum."""
+        return self.settings["threads"] == 1 and self.delay > BUSY
+
+    def taken(self, row: EpochRow) -> float:
+        """The seconds of an epoch: on the wall, on a busy machine the processor's."""
+        return row.cpu_seconds if self.is_busy else row.seconds
+
     def epoch_seconds(self, model: ModelFigures) -> tuple[float, float, float]:
         """Median, lower and upper quartile of the seconds of an epoch, without each repeat's first one."""
         return self._seconds[self.models.index(model)]
@@ -148,16 +167,11 @@ class Comparison:
         found = []
         for number in range(len(self.models)):
             rows = [row for row in self.rows if row.candidate == number]
-            later = [row.seconds for row in rows if row.epoch > 1] or [row.seconds for row in rows] or [float("nan")]
+            all_of_them = [self.taken(row) for row in rows]
+            later = [self.taken(row) for row in rows if row.epoch > 1] or all_of_them or [float("nan")]
             low, middle, high = (float(q) for q in np.quantile(later, [0.25, 0.5, 0.75]))
             found.append((middle, low, high))
         return found
-
-    def epoch_cpu_seconds(self, model: ModelFigures) -> float:
-        """Median of the processor's seconds of an epoch."""
-        number = self.models.index(model)
-        found = [row.cpu_seconds for row in self.rows if row.candidate == number]
-        return statistics.median(found) if found else float("nan")
 
     def seconds_to_goal(self, model: ModelFigures) -> float:
         """Median over repeats of the training seconds until the held-out score first reached the goal; inf where more
@@ -166,7 +180,7 @@ class Comparison:
         for repeat in range(len(model.scores)):
             spent, reached = 0.0, float("inf")
             for row in self.epochs(number, repeat):
-                spent += row.seconds
+                spent += self.taken(row)
                 if row.score >= self.goal:
                     reached = spent
                     break

@@ -26,7 +26,7 @@ def scene_of(number: int, model: AbstractTwin, data: PreparedData, *, is_plane: 
     if data.train.inputs.ndim == 4:
         stages = states[np.linspace(0, len(states) - 1, 5).round().astype(int)][:, :PICTURES]
         maps = np.sqrt((stages**2).mean(axis=2))
-        paths = _principal(states.mean(axis=(3, 4)))
+        paths = _principal(states.reshape(*states.shape[:2], -1))
         pictures = data.test.inputs[:PICTURES].mean(1).tolist()
         return Scene(number, paths=_plain(paths), labels=labels, stages=_plain(maps), pictures=pictures)
     paths = states[..., :2] if is_plane else _principal(states)
@@ -60,8 +60,8 @@ def _principal(states: np.ndarray) -> np.ndarray:
     """(T, P, 2) in the first two principal directions of all states."""
     flat = states.reshape(-1, states.shape[-1])
     centred = flat - flat.mean(0)
-    directions = np.linalg.svd(centred, full_matrices=False)[2][:2]
-    flat_plane = centred @ directions.T
+    directions = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :2]
+    flat_plane = centred @ directions
     if flat_plane.shape[1] < 2:
         flat_plane = np.concatenate([flat_plane, np.zeros_like(flat_plane)], axis=1)
     return flat_plane.reshape(*states.shape[:2], 2)

@@ -6,7 +6,7 @@ from neurode.core.extras import require
 from neurode.tasks.comparison.results import Comparison, ModelFigures
 from neurode.tasks.comparison.verdicts import megabytes, points, step_change
 
-COLUMNS = ("model", "s/epoch", "to goal", "memory", "calls", "back", "score", "± s.d.", "inference")
+COLUMNS = ("model", "s/epoch", "to goal", "memory", "calls", "score", "inference")
 
 
 def figures_rows(found: Comparison) -> list[list[str]]:
@@ -26,10 +26,8 @@ def _row(found: Comparison, model: ModelFigures) -> list[str]:
         f"{middle:.3g}",
         "never" if goal == float("inf") else f"{goal:.3g} s",
         megabytes(memory.tensors if memory is not None else float("nan")),
-        f"{forward:.3g}",
-        f"{backward:.3g}",
-        points(model.score),
-        points(model.spread),
+        f"{forward:.3g}+{backward:.3g}" if model.candidate.is_ode else f"{forward:.3g}",
+        points(model.score) + (f" ±{100 * model.spread:.2f}" if model.spread == model.spread else ""),
         f"{1e3 * model.latency:.3g} ms",
     ]
 
@@ -48,10 +46,10 @@ def figures_frame(found: Comparison) -> Any:
                 "model": model.candidate.name,
                 "family": model.candidate.family,
                 "parameters": model.parameters,
+                "clock": "processor" if found.is_busy else "wall",
                 "epoch_seconds": middle,
                 "epoch_seconds_low": low,
                 "epoch_seconds_high": high,
-                "epoch_cpu_seconds": found.epoch_cpu_seconds(model),
                 "seconds_to_goal": found.seconds_to_goal(model),
                 "tensor_bytes": memory.tensors if memory is not None else float("nan"),
                 "resident_bytes": memory.resident if memory is not None else float("nan"),

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neurode.tasks.comparison.results import Comparison, MemoryPoint, ModelFigures
 
@@ -80,9 +80,22 @@ def growth(points: list[MemoryPoint]) -> float:
 def verdicts(found: Comparison) -> tuple[str, ...]:
     """The sentences, most important first."""
     said = [f"{one.candidate.name} could not be trained: {one.problem}" for one in found.models if one.problem]
+    if found.is_busy:
+        said.append(
+            f"The machine was busy with other work: {found.delay:.1f} times the processor's time passed, so the "
+            "seconds are the processor's."
+        )
     if not found.resnets or not found.odenets:
         return (*_winner(found), *said)
-    return (*_winner(found), *_turned(found), *_memory(found), *_continuous(found), *_front(found), *said)
+    return (
+        *_winner(found),
+        *_turned(found),
+        *_memory(found),
+        *_continuous(found),
+        *_regularised(found),
+        *_front(found),
+        *said,
+    )
 
 
 def _winner(found: Comparison) -> list[str]:
@@ -105,12 +118,7 @@ def _turned(found: Comparison) -> list[str]:
         beaten = [fight for fight in fights if fight.not_worse(margin)]
         name = ode.candidate.name
         if not beaten:
-            nearest = min(fights, key=lambda fight: fight.loss)
-            bound = f"upper 95% bound {points(nearest.upper)}" if nearest.upper == nearest.upper else "one repeat"
-            said.append(
-                f"{name} cannot be called as good as any of the residual networks within {points(margin)}: the "
-                f"nearest, {nearest.resnet.candidate.name}, is ahead by {points(nearest.loss)} ({bound})."
-            )
+            said.append(f"{name} cannot be called as good as {_nearest(fights, margin)}.")
             continue
         deepest = max(beaten, key=lambda fight: fight.resnet.candidate.depth or 0)
         said.append(
@@ -119,6 +127,21 @@ def _turned(found: Comparison) -> list[str]:
             f"{times(deepest.time)} its seconds an epoch{_memory_words(deepest)}: {_kind(deepest)}."
         )
     return said
+
+
+def _nearest(fights: list[Duel], margin: float) -> str:
+    """The residual network that comes nearest, and what the figures say against it."""
+    nearest = min(fights, key=lambda fight: fight.loss)
+    what = f"any of the residual networks within {points(margin)}: "
+    who = nearest.resnet.candidate.name
+    if nearest.upper != nearest.upper:
+        return f"{what}with one repeat nothing can be said; {who} had {points(nearest.resnet.score)}"
+    if nearest.loss <= 0:
+        return (
+            f"{what}it has {points(-nearest.loss)} more than {who} in the mean, but the repeats differ so much that "
+            f"its loss may be {points(nearest.upper)} (upper 95% bound)"
+        )
+    return f"{what}the nearest, {who}, is ahead by {points(nearest.loss)} (upper 95% bound {points(nearest.upper)})"
 
 
 def _memory_words(fight: Duel) -> str:
@@ -166,6 +189,33 @@ def _continuous(found: Comparison) -> list[str]:
                 "is a tied network of those steps rather than an ODE."
             )
     return said
+
+
+def _regularised(found: Comparison) -> list[str]:
+    """What a regulariser did, where the same ODE-net was trained without it too."""
+    said = []
+    for model in found.odenets:
+        if not model.candidate.regulariser.words:
+            continue
+        twin = replace(model.candidate, regulariser=type(model.candidate.regulariser)())
+        plain = next((one for one in found.odenets if one.candidate == twin), None)
+        if plain is None:
+            continue
+        before, after = _solved_again(found, plain), _solved_again(found, model)
+        said.append(
+            f"With {model.candidate.regulariser.words}, solving {plain.candidate.name} by {_TIGHT} takes {after:.1f} "
+            f"evaluations, without {before:.1f}; its {found.score_name} goes from {points(plain.score)} to "
+            f"{points(model.score)}."
+        )
+    return said
+
+
+_TIGHT = "dopri5 at 1e-5"
+
+
+def _solved_again(found: Comparison, model: ModelFigures) -> float:
+    """Evaluations of a trained field at a tight tolerance: how hard it is, whatever it was trained by."""
+    return next((way.evaluations for way in model.redone if way.words == _TIGHT), found.evaluations(model)[0])
 
 
 def _front(found: Comparison) -> list[str]:

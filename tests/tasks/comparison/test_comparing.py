@@ -15,6 +15,7 @@ from neurode.tasks.comparison.candidates import Candidate, candidates_of, parse_
 from neurode.tasks.comparison.choices import completed, shape_of
 from neurode.tasks.comparison.comparing import compare, load_comparison
 from neurode.tasks.comparison.config import ComparisonConfig
+from neurode.tasks.comparison.presets import PRESETS
 from neurode.tasks.comparison.samples import prepare
 from neurode.tasks.comparison.verdicts import verdicts
 from neurode.training.progress import Progress
@@ -218,6 +219,27 @@ def test_solvers_are_read_from_words():
     assert (depth.rtol, depth.atol, depth.steps) == (2e-4, 2e-4, None)
     assert depth.gradient.k == 3
     assert parse_solver("dopri5", "adjoint").rtol == 1e-3
+
+
+def test_what_keeps_a_field_cheap_is_compared_with_going_without():
+    config = ComparisonConfig(depths=(2,), tied=True, solvers=("rk4:1", "euler:2"), kinetic=0.5)
+    names = [one.name for one in candidates_of(config)]
+    assert names == [
+        "ResNet 2",
+        "tied ResNet 2",
+        "ODE-net rk4:1",
+        "ODE-net rk4:1, kinetic 0.5",
+        "ODE-net euler:2",
+        "ODE-net euler:2, kinetic 0.5",
+    ]
+    assert len(candidates_of(config.model_copy(update={"beside": False}))) == 4
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_has_its_name_and_settings_that_hold(name):
+    preset = PRESETS[name]()
+    assert preset.name == name
+    assert candidates_of(preset.config(seed=3))
 
 
 @pytest.mark.parametrize(
