@@ -54,10 +54,10 @@ wheel: $(VENV)/.has-dev
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check $(PIP_FLAGS) --no-deps -w dist .
 	$(BIN)/python -m venv build/wheel-trial
 	build/wheel-trial/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-index dist/*.whl
-	cd build && $(abspath $(BIN))/python -c 'import site; print(site.getsitepackages()[0])' > borrowed && \
-	  PYTHONPATH=$$(cat borrowed) wheel-trial/bin/python -I -c "import sys; sys.path.append('$$(cat borrowed)'); \
-	  import neurode, torch; from neurode.fused.library import status; print(neurode.__file__, status()); \
-	  print(neurode.solve(lambda t, y: torch.tanh(y @ torch.eye(2)), torch.ones(3, 2), [0.0, 1.0]).stats.engine)"
+	cd build && wheel-trial/bin/python -c "import site; site.addsitedir('$$($(abspath $(BIN))/python -c \
+	  'import site; print(site.getsitepackages()[0])')'); import neurode, torch; \
+	  from neurode.fused.library import status; print(neurode.__file__, status()); \
+	  print(neurode.solve(lambda t, y: torch.tanh(y @ torch.eye(2)), torch.ones(3, 2), [0.0, 1.0]).stats)"
 	@ls dist/*.whl
 
 # Each builds the native code and its driver, and runs it: every variant, both precisions, several threads at once.
