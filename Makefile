@@ -1,5 +1,5 @@
 # `make demo` and `make test` are all a newcomer needs; each sets up .venv by itself, once, and again only when
-# pyproject.toml or constraints.txt has changed. Settings, each as `make demo NAME=value`:
+# pyproject.toml, constraints.txt or the native code has changed. Settings, each as `make demo NAME=value`:
 #   PYTHON       the interpreter that .venv is made from (3.11 or newer)
 #   VENV         where the environment lies
 #   CONSTRAINTS  the file of pinned versions; empty to keep your own build of torch
@@ -12,6 +12,8 @@ PYTEST_FLAGS ?=
 OUT ?= demo
 
 BIN = $(VENV)/bin
+# What an editable install is made of; it compiles anew only what has changed.
+INSTALLED = pyproject.toml $(CONSTRAINTS) build_native/CMakeLists.txt $(wildcard neurode/native/*)
 PIN = $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 INSTALL = $(BIN)/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) $(PIN)
 # Two processes, one thread each: the suite is made for two cores.
@@ -54,10 +56,10 @@ wheel: $(VENV)/.has-dev
 	$(BIN)/python -m pip wheel -q --disable-pip-version-check $(PIP_FLAGS) --no-deps -w dist .
 	$(BIN)/python -m venv build/wheel-trial
 	build/wheel-trial/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-index dist/*.whl
-	cd build && $(abspath $(BIN))/python -c 'import site; print(site.getsitepackages()[0])' > borrowed && \
-	  PYTHONPATH=$$(cat borrowed) wheel-trial/bin/python -I -c "import sys; sys.path.append('$$(cat borrowed)'); \
-	  import neurode, torch; from neurode.fused.library import status; print(neurode.__file__, status()); \
-	  print(neurode.solve(lambda t, y: torch.tanh(y @ torch.eye(2)), torch.ones(3, 2), [0.0, 1.0]).stats.engine)"
+	cd build && wheel-trial/bin/python -c "import site; site.addsitedir('$$($(abspath $(BIN))/python -c \
+	  'import site; print(site.getsitepackages()[0])')'); import neurode, torch; \
+	  from neurode.fused.library import status; print(neurode.__file__, status()); \
+	  print(neurode.solve(lambda t, y: torch.tanh(y @ torch.eye(2)), torch.ones(3, 2), [0.0, 1.0]).stats)"
 	@ls dist/*.whl
 
 # Each builds the native code and its driver, and runs it: every variant, both precisions, several threads at once.
@@ -87,22 +89,22 @@ clean:
 	find neurode tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp for each set of extras. A larger set also stands for `tools`, so no order of targets installs twice.
-$(VENV)/.has-tools: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+$(VENV)/.has-tools: $(INSTALLED) | $(BIN)/python
 	@echo "setting up $(VENV): neurode[tools] (a few minutes the first time)"
 	@$(INSTALL) -e '.[tools]'
 	@touch $@
 
-$(VENV)/.has-dev: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+$(VENV)/.has-dev: $(INSTALLED) | $(BIN)/python
 	@echo "setting up $(VENV): neurode[dev,tools] (a few minutes the first time)"
 	@$(INSTALL) -e '.[dev,tools]'
 	@touch $@ $(VENV)/.has-tools
 
-$(VENV)/.has-bench: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+$(VENV)/.has-bench: $(INSTALLED) | $(BIN)/python
 	@echo "setting up $(VENV): neurode[bench,tools]"
 	@$(INSTALL) -e '.[bench,tools]'
 	@touch $@ $(VENV)/.has-tools
 
-$(VENV)/.has-docs: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+$(VENV)/.has-docs: $(INSTALLED) | $(BIN)/python
 	@echo "setting up $(VENV): neurode[docs,tools]"
 	@$(INSTALL) -e '.[docs,tools]'
 	@touch $@ $(VENV)/.has-tools

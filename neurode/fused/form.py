@@ -135,14 +135,28 @@ class Algebra:
         parts: dict[int, float | Ref] = {}
         for source, part in form.parts.items():
             whole = isinstance(part, float)
-            parts[source] = self.times(weight, part) if whole else self.program.call(torch.matmul, weight, part)
+            parts[source] = self.times(weight, part) if whole else self._product(weight, part)
         time = {key: self._linear_of(weight, vector) for key, vector in form.time.items()}
         constant = self._linear_of(weight, form.constant)
         if bias is not None:
             constant = self._add(constant, bias)
         return Form(weight.shape[0], parts, time, constant)
 
+    def _product(self, weight: Ref, part: Ref) -> Ref:
+        """weight @ part; columns of the weight where the part only places the source among other inputs."""
+        columns = part.shape[1]
+        places = part.value.nonzero() if self.program.is_fixed(part) else None
+        if places is not None and len(places) == columns and bool((part.value.sum(0) == 1).all()):
+            start = int(places[0, 0])
+            if bool((places == torch.arange(columns)[:, None] + torch.tensor([start, 0])).all()):
+                return self.program.call(torch.narrow, weight, 1, start, columns)
+        return self.program.call(torch.matmul, weight, part)
+
     def _linear_of(self, weight: Ref, vector: Vector) -> Vector:
+        if isinstance(vector, Ref) and self.program.is_fixed(vector) and vector.shape == weight.shape[1:]:
+            places = vector.value.nonzero()
+            if len(places) == 1 and float(vector.value.sum()) == 1:  # one input alone: its column
+                return self.program.call(torch.select, weight, 1, int(places[0, 0]))
         if isinstance(vector, float):
             return self.times(self.program.call(torch.sum, weight, 1), vector) if vector else 0.0
         return self.program.call(F.linear, self.vector(vector, weight.shape[1]), weight)

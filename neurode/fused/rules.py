@@ -240,3 +240,6 @@ RESHAPES = set(
 
 RULES = _rules() | dict.fromkeys(RESHAPES, _same)
 """By function: the form of its result, or the forms of its results."""
+
+PRODUCTS = {_linear, _matmul, _addmm}
+"""The rules of functions whose result is always a tensor of its own, never a view."""

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from neurode.fused.form import STATE, Algebra, CannotRead, Form, Vector
 from neurode.fused.program import Program, Ref
-from neurode.fused.rules import QUERIES, RESHAPES, RULES, SHAPES
+from neurode.fused.rules import PRODUCTS, QUERIES, RESHAPES, RULES, SHAPES
 
 _RANDOM = {
     "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "bernoulli", "multinomial",
@@ -42,6 +42,7 @@ class Tracer(TorchFunctionMode):
         self.alive: list[Any] = [y, t]
         self.refs: dict[int, Ref] = {}
         self.leaves = {id(tensor): number for number, tensor in enumerate(leaves)}
+        self.fresh: set[int] = set()
         self.refusal: str | None = None
 
     def form_of(self, tensor: Any) -> Form | None:
@@ -59,7 +60,7 @@ class Tracer(TorchFunctionMode):
         name = _name(func)
         if name in QUERIES:
             return func(*args, **kwargs)
-        if _changes(name, kwargs):
+        if _changes(name, kwargs) and not self._is_own_business(func, args, kwargs):
             raise CannotRead(f"it changes a tensor in place or from outside ({name})")
         touched = any(id(item) in self.forms for item in _tensors((args, kwargs)))
         if not touched or func in SHAPES:
@@ -71,7 +72,10 @@ class Tracer(TorchFunctionMode):
             raise CannotRead(f"it calls {name} on the state or on time")
         result: Any = rule(self, *args, **kwargs)
         value = func(*args, **kwargs)
+        self.fresh -= {id(item) for item in _tensors((args, kwargs))}  # it may have views now
         if isinstance(value, torch.Tensor):
+            if rule in PRODUCTS:
+                self.fresh.add(id(value))
             if func in RESHAPES:
                 result = self._reshaped(args[0], result, value)
             self._note(value, result)
@@ -80,6 +84,11 @@ class Tracer(TorchFunctionMode):
                 self._note(part, form)
             self.alive.append(value)
         return value
+
+    def _is_own_business(self, func: Callable, args: tuple, kwargs: dict[str, Any]) -> bool:
+        """An activation in place of a product that nothing else has seen, as nn.ReLU(inplace=True) makes it: from then
+        on the tensor is the activation, for everybody."""
+        return func in RULES and kwargs.get("out") is None and len(args) == 1 and id(args[0]) in self.fresh
 
     def _reshaped(self, before: torch.Tensor, form: Form, after: torch.Tensor) -> Form:
         """The form of the same numbers in another shape: rows may be laid out anew, the last axis is to stay."""

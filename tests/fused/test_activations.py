@@ -121,8 +121,8 @@ def test_values_and_slopes_are_right_to_a_few_units_in_the_last_place(name, dtyp
     value, slope = native(name, z)
     with np.errstate(under="ignore", over="ignore"):
         due, due_slope = (wide(f(wide(z))) for f in TRUTH[name])
-    # Below this size it may be off absolutely: where numbers run out; the zeros of sin, and the tail of gelu_tanh, whose
-    # argument is rounded.
+    # Below this size it may be off absolutely: where numbers run out; the zeros of sin, and the tail of gelu_tanh,
+    # whose argument is rounded.
     zero = wide(unit) if name in ("sin", "gelu_tanh") else 32 * np.finfo(dtype).tiny * (1 + np.abs(wide(z)))
     error = np.abs(value - due) / (unit * (np.abs(due) + zero / unit))
     assert error.max() <= UNITS, f"{error.max():.1f} units at {z[error.argmax()]!r}"

@@ -106,9 +106,10 @@ def test_a_calendar_becomes_clocks(per_sample):
 
 def _fields():
     chain, plain = net(), net(nn.Linear(3, 8), nn.GELU(), nn.Dropout(0.5), nn.Linear(8, 3), nn.Identity()).eval()
-    A = torch.randn(3, 3, dtype=torch.float64)
+    A, relus = torch.randn(3, 3, dtype=torch.float64), net(nn.Linear(3, 3), nn.ReLU(inplace=True))
     return {
         "a function": lambda t, y: chain(y),
+        "relu in place": lambda t, y: relus(y) @ A,
         "with a leak": lambda t, y: chain(y) - 0.5 * y,
         "turned round": lambda t, y: 1.0 - chain(-y) / 3,
         "dropout at rest": lambda t, y: plain(y),
@@ -308,6 +309,8 @@ def _unreadable():
         "a number of time": (lambda t, y: float(t) * chain(y), "it calls __float__ on the state or on time"),
         "numpy": (lambda t, y: torch.from_numpy(y.numpy()), "it calls numpy on the state"),
         "noise": (lambda t, y: chain(y) + torch.randn(3), "it draws random numbers (randn)"),
+        "in place of a view": (lambda t, y: torch.relu_(chain(y).view(5, 3)), "it changes a tensor in place"),
+        "in place of y": (lambda t, y: chain(nn.functional.relu(y, inplace=True)), "it changes a tensor in place"),
         "in place": (lambda t, y: (buffer.add_(1), chain(y))[1], "it changes a tensor in place"),
         "printing": (lambda t, y: (print("called"), chain(y))[1], "it calls print"),
         "a batch's mean": (lambda t, y: chain(y) - y.mean(0), "it calls mean on the state"),
