@@ -190,6 +190,7 @@ private:
             take_row<T>(state.y, i, work_.dim, row);
             if (work_.tableau.fsal) take_row<T>(state.k, i, work_.dim, row + work_.dim);
         }
+        if (work_.dense) take_row<T>(state.k, i, work_.dim * work_.tableau.stages, trail_.add_slopes());
         const Times times = work_.times(sample);
         int64_t& next = next_[sample - trail_.first()];
         if (output_.reads_inside()) {
