@@ -21,8 +21,8 @@ struct Tanh {
 struct Silu {
     template <class T, bool SLOPE>
     static NEURODE_INLINE Vec<T> value(Vec<T> z, Vec<T>& slope) {
-        Vec<T> sigmoid = static_cast<T>(1) / (exponential_within<T>(-z) + static_cast<T>(1)), v = z * sigmoid;
-        if (SLOPE) slope = sigmoid + v * (static_cast<T>(1) - sigmoid);
+        Vec<T> e = exponential_within<T>(-z), sigmoid = static_cast<T>(1) / (e + static_cast<T>(1)), v = z * sigmoid;
+        if (SLOPE) slope = sigmoid + v * (e * sigmoid);
         return v;
     }
 };
@@ -77,15 +77,13 @@ struct Gelu {
 struct GeluTanh {
     template <class T, bool SLOPE>
     static NEURODE_INLINE Vec<T> value(Vec<T> z, Vec<T>& slope) {
-        const T k = static_cast<T>(0.79788456080286535588), cube = static_cast<T>(0.044715);
+        // As a logistic function of twice the inner one: its tail would drown in the rounding of 1 + tanh.
+        const T k = static_cast<T>(2 * 0.79788456080286535588), cube = static_cast<T>(0.044715), one = static_cast<T>(1);
         Vec<T> bounded = at_least<T>(at_most<T>(z, static_cast<T>(1000)), static_cast<T>(-1000));
         Vec<T> square = bounded * bounded;
-        Vec<T> t = hyperbolic_tangent(bounded * k * (square * cube + static_cast<T>(1)));
-        Vec<T> share = t * static_cast<T>(0.5) + static_cast<T>(0.5);
-        if (SLOPE) {
-            slope = share + bounded * static_cast<T>(0.5) * (static_cast<T>(1) - t * t) *
-                                (k * (square * (3 * cube) + static_cast<T>(1)));
-        }
+        Vec<T> e = exponential_within<T>(-magnitude<T>(bounded * k * (square * cube + one)));
+        Vec<T> more = one / (e + one), less = e * more, share = select<T>(z > static_cast<T>(0), more, less);
+        if (SLOPE) slope = share + bounded * (more * less) * (k * (square * (3 * cube) + one));
         return z * share;
     }
 };
