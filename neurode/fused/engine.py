@@ -25,7 +25,7 @@ class Fusible:
     def run(self) -> Solution:
         """Solve it."""
         problem, layout = self.problem, self.problem.equation.layout
-        run = kernel.run(problem, self.field)
+        run = kernel.run(problem, self.field, checked=True)
         ts, lengths = _shown_times(problem, run)
 
         def tensor(array: np.ndarray) -> torch.Tensor:

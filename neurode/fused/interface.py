@@ -3,7 +3,7 @@
 import ctypes
 from ctypes import POINTER, Structure, c_char_p, c_double, c_int32, c_int64, c_void_p
 
-ABI = 3
+ABI = 4
 """Counts changes of the interface; a library with another number is not used."""
 
 CLOCK_ONE = 3
@@ -123,12 +123,8 @@ class OutcomeStruct(Structure):
 
     _fields_ = (
         ("values", c_void_p),
-        ("reached", c_void_p),
-        ("last_size", c_void_p),
-        ("steps", c_void_p),
-        ("accepted", c_void_p),
-        ("evaluations", c_void_p),
-        ("status", c_void_p),
+        ("times", c_void_p),
+        ("counts", c_void_p),
     )
 
 

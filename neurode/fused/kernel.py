@@ -96,10 +96,10 @@ def _field_refusal(problem: Problem, field: ReadField) -> str | None:
     return None
 
 
-def run(problem: Problem, field: ReadField, *, probed: bool | None = None) -> FusedRun:
+def run(problem: Problem, field: ReadField, *, probed: bool | None = None, checked: bool = False) -> FusedRun:
     """Solve. probed: does f(t0, y0) count as called for every sample, as it is in the eager engine to find out what f
-    depends on? None: as there, wherever gradients are enabled. Raises ValueError for what `refusal` names."""
-    reason = refusal(problem, field)
+    depends on? None: as there, wherever gradients are enabled. checked: `refusal` was asked before. Raises ValueError for what it names."""
+    reason = None if checked else refusal(problem, field)
     if reason is not None:
         raise ValueError(f"the fused engine cannot solve this, because {reason}. Use engine='eager' or 'auto'.")
     enabled = torch.is_grad_enabled()
@@ -138,9 +138,8 @@ class _FusedSolve(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, job: _Job, y0: torch.Tensor, ts: torch.Tensor | None, *tensors: torch.Tensor):
-        field = job.field.with_tensors(tensors)
-        problem = _plain(job.problem, y0)
-        job.solve = NativeSolve(problem, field, probed=job.probed, keep=True)
+        # The numbers of these inputs are those of the job's own problem and field.
+        job.solve = NativeSolve(job.problem, job.field, probed=job.probed, keep=True)
         job.stats.kept_bytes = job.solve.kept_bytes
         # Saved so that autograd notices when one of them is changed in place before the backward pass.
         ctx.save_for_backward(y0, ts, *tensors)
@@ -167,9 +166,7 @@ def _pulled_back(ctx, bars: tuple[torch.Tensor | None, ...]) -> tuple[torch.Tens
     )
     times_bar = torch.zeros(ts.shape, dtype=torch.float64) if ts_wanted else None
     with BackwardMeter(job.stats, y0.device):
-        y0_bar, job.stats.num_evaluations = job.solve.pull_back(
-            _plain(job.problem, y0), job.field.with_tensors(tuple(tensors)), bars, gradients, times_bar
-        )
+        y0_bar, job.stats.num_evaluations = job.solve.pull_back(job.problem, job.field, bars, gradients, times_bar)
     ts_bar = None if times_bar is None else times_bar.to(ts.dtype)
     return y0_bar.view(y0.shape) if y0_wanted else None, ts_bar, *gradients
 
@@ -192,7 +189,3 @@ def _followed(ctx, bars: tuple[torch.Tensor | None, ...]) -> list[torch.Tensor |
     for number, gradient in zip(wanted, differentiable_gradients(problem, field, inputs, bar), strict=True):
         gradients[number] = gradient
     return gradients
-
-
-def _plain(problem: Problem, y0: torch.Tensor) -> Problem:
-    return replace(problem, y0=y0.detach(), times=replace(problem.times, tensor=None))

@@ -34,18 +34,16 @@ class NativeSolve:
         sent = packet(problem, field, probed=probed, keep=keep or kept)
         self.samples, self.dim = sent.struct.samples, field.dim
         lanes = lanes_of(problem.times, self.samples)
-        self.reached, self.last_size = np.empty(lanes), np.empty(lanes)
-        self.steps, self.accepted, self.evaluations = (np.empty(lanes, dtype=np.int64) for _ in range(3))
-        status = np.empty(lanes, dtype=np.int32)
+        times, counts = np.empty((2, lanes)), np.empty((4, lanes), dtype=np.int64)
+        self.reached, self.last_size = times
+        self.steps, self.accepted, self.evaluations, self.status = counts
         what = problem.save.what
         rows = {"end": 1, "steps": 0}.get(what, len(problem.times.host))
         values = problem.y0.new_empty(rows, self.samples, self.dim)
-        arrays = (self.reached, self.last_size, self.steps, self.accepted, self.evaluations, status)
-        outcome = OutcomeStruct(values.data_ptr() or None, *(array.ctypes.data for array in arrays))
+        outcome = OutcomeStruct(values.data_ptr() or None, times.ctypes.data, counts.ctypes.data)
         self._handle = library().neurode_forward(ctypes.byref(sent.struct), ctypes.byref(outcome))
         if not self._handle:
             raise MemoryError("the native solve ran out of memory.")
-        self.status = status.astype(np.int64)
         if what == "steps":
             rows = int(self.accepted.max()) + 1
             values = problem.y0.new_empty(rows, self.samples, self.dim)

@@ -236,7 +236,7 @@ private:
                 output_.finish(first(b) + i, next_, reached ? NEURODE_SUCCESS : clock_.status);
             }
         if (trail_.first() != 0) return;
-        report(clock_, 0, outcome_);
+        report(clock_, 0, 1, outcome_);
         kept_ = clock_;
     }
 

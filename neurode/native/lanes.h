@@ -222,7 +222,7 @@ private:
         const Clock& own = clock(sample);
         take_row<T>(y, i, work_.dim, trail_.end(sample, work_.dim));
         output_.finish(sample, next_[sample - trail_.first()], own.status);
-        report(own, sample, outcome_);
+        report(own, sample, work_.samples, outcome_);
     }
 
     const Work<T>& work_;

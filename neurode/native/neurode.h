@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define NEURODE_ABI 3
+#define NEURODE_ABI 4
 
 #ifdef __cplusplus
 extern "C" {
@@ -93,12 +93,12 @@ typedef struct {
 } neurode_problem;
 
 /* values: (rows, samples, dim), every number is written (NaN where not reached); for save steps null, see
- * neurode_steps. The others: one a lane (a sample, or the one of a joint solve). */
+ * neurode_steps. times (2, lanes): reached, size of the next step. counts (4, lanes): attempted steps, accepted
+ * ones, calls of f, status. A lane is a sample, or the one of a joint solve. */
 typedef struct {
     void* values;
-    double *reached, *last_size;
-    int64_t *steps, *accepted, *evaluations;
-    int32_t* status;
+    double* times;
+    int64_t* counts;
 } neurode_outcome;
 
 /* values_bar: as values. starts_bar, stages_bar: as neurode_dense gives them, or null. y0_bar: (samples, dim). times_bar: float64, (num_times)

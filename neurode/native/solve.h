@@ -142,13 +142,13 @@ private:
     T* const values_;
 };
 
-inline void report(const Clock& clock, int64_t lane, const neurode_outcome& outcome) {
-    outcome.reached[lane] = clock.t;
-    outcome.last_size[lane] = clock.size;
-    outcome.steps[lane] = clock.steps;
-    outcome.accepted[lane] = clock.accepted;
-    outcome.evaluations[lane] = clock.evaluations;
-    outcome.status[lane] = clock.status;
+inline void report(const Clock& clock, int64_t lane, int64_t lanes, const neurode_outcome& outcome) {
+    outcome.times[lane] = clock.t;
+    outcome.times[lanes + lane] = clock.size;
+    outcome.counts[lane] = clock.steps;
+    outcome.counts[lanes + lane] = clock.accepted;
+    outcome.counts[2 * lanes + lane] = clock.evaluations;
+    outcome.counts[3 * lanes + lane] = clock.status;
 }
 
 // Arrays of a block on its way, padded so that it can be turned around.
