@@ -23,10 +23,10 @@ from neurode.models.text.corruptions import KINDS, Corruptor
 from neurode.models.text.discriminator import auroc
 from neurode.models.text.language_model import LanguageModelConfig, RecurrentLanguageModel
 from neurode.tasks.text.judge import JudgeSettings, TextJudge
-from neurode.tasks.text.judging import SentenceData
 from neurode.tasks.text.measures.acceptability import LengthThresholds
 from neurode.tasks.text.measures.edit_distance import Words
 from neurode.tasks.text.measures.references import shuffled, splice_path
+from neurode.tasks.text.sentence_data import SentenceData
 from neurode.training.fit import fit
 from neurode.training.fit_config import FitConfig
 
