@@ -60,8 +60,9 @@ class Regulariser:
 
     kinetic: weight of the integral of |f|^2; jacobian: of |e^T df/dy|^2, both over the number of entries of a state
     (Finlay et al., 2020; see `neurode.layers.path_cost`). end_time: training ends at a time drawn from 1 - end_time to
-    1 + end_time for each batch (Ghosh et al., STEER, 2020, section 3). more_steps: training takes from the depth's
-    own number of steps to so many times as many, drawn for each batch, so that the model cannot lean on one of them.
+    1 + end_time for each batch (Ghosh et al., STEER, 2020, section 3). more_steps: one batch in four is
+    solved in more steps, up to so many times the depth's own, a number drawn for each, so that the model cannot lean on
+    its steps: without, a model of few steps is often a tied network of these rather than an ODE.
 
     Raises ValueError for a value out of range.
     """

@@ -17,6 +17,10 @@ from neurode.models.twin import AbstractTwin, Passed
 from neurode.models.twin_shape import TwinShape
 from neurode.solving import solve
 
+FINER = 0.25
+"""Share of the batches that are solved with more steps, where the regulariser asks for them. On spirals a quarter made
+a model of two midpoint steps an ODE as well as half of the batches did, at three quarters of the time."""
+
 
 class ODENet(AbstractTwin):
     """The state at t = 1 of dh/dt = block(t, h) from the stem's result at t = 0, and a head upon it.
@@ -55,8 +59,8 @@ class ODENet(AbstractTwin):
         generator = torch.Generator().manual_seed((context.seed * 1_000_003 + context.step) % 2**63)
         if regulariser.end_time:
             end += regulariser.end_time * (2 * torch.rand((), generator=generator).item() - 1)
-        if regulariser.more_steps > 1 and depth.steps is not None:
-            drawn = torch.randint(depth.steps, depth.steps * regulariser.more_steps + 1, (), generator=generator)
+        if regulariser.more_steps > 1 and depth.steps is not None and torch.rand((), generator=generator) < FINER:
+            drawn = torch.randint(depth.steps + 1, depth.steps * regulariser.more_steps + 1, (), generator=generator)
             depth = replace(depth, steps=int(drawn))
         if not regulariser.has_costs:
             return self._solved(state, depth, end)

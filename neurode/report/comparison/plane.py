@@ -35,7 +35,11 @@ def plane_page(found: Comparison) -> Page:
     items: list[Any] = [
         "Both networks move a sample step by step, from what the stem makes of it to where the head can tell it. In a "
         "residual network these are jumps; in an ODE-net they are curves, which in the full state never cross.",
-        Picture(draw_scenes(found), _caption(is_plane), "Samples on their way through the depth of either network."),
+        Picture(
+            draw_scenes(found),
+            _caption(is_plane, found.settings["stem"] == "none"),
+            "Samples on their way through the depth of either network.",
+        ),
     ]
     if any(scene.stages for scene in found.scenes):
         items.append(Picture(draw_stages(found), _STAGES, "Images on their way through the depth."))
@@ -73,8 +77,7 @@ def _draw_regions(axes: "Axes", scene: Scene, matplotlib: Any) -> None:
         aspect="auto",
         interpolation="bilinear",
     )
-    starts = np.array(scene.paths)[0]
-    axes.scatter(*starts.T, c=_colors(scene.labels), s=12, lw=0.5, edgecolors=PAPER)
+    axes.scatter(*np.array(scene.points).T, c=_colors(scene.labels), s=12, lw=0.5, edgecolors=PAPER)
     axes.set_xlim(scene.extent[0], scene.extent[1])
     axes.set_ylim(scene.extent[2], scene.extent[3])
     bare(axes)
@@ -123,12 +126,13 @@ _STAGES = (
 )
 
 
-def _caption(is_plane: bool) -> str:
+def _caption(is_plane: bool, raw: bool) -> str:
     if is_plane:
+        where = "first two numbers of the state" if raw else "two directions in which their states differ most"
         return (
             "The best model of each family, first repeat. Left: probability of the first class (blue) and of the "
             "others (yellow), with held-out points. Right: these points from open marks, where they enter, to squares, "
-            "where the head reads them, in the first two numbers of the state."
+            f"where the head reads them, in the {where}."
         )
     return (
         "The best model of each family, first repeat: held-out samples, coloured by class, from open marks, where they "

@@ -17,20 +17,18 @@ def completed(config: ComparisonConfig, data: LabelledData) -> ComparisonConfig:
         raise DataError("hidden has no effect on images, whose block is two convolutions. Leave it out.")
     train = len(data) if data.in_test is None else int((~data.in_test).sum())
     train = min(train, config.samples or train)
-    stem = config.stem or ("none" if data.is_plane and config.width in (None, 2) else "learned")
-    if stem == "none":
-        width: int | None = config.width or data.inputs.shape[1]
-    else:
-        width = config.width or (24 if data.is_images else 32)
+    stem = config.stem or "learned"
+    usual = 24 if data.is_images else 16 if data.is_plane else 32
+    width = config.width or (data.inputs.shape[1] if stem == "none" else usual)
     chosen: dict[str, Any] = {
         "stem": stem,
         "width": width,
-        "augment": config.augment if config.augment is not None else int(data.is_plane),
+        "augment": config.augment or 0,
         "epochs": config.epochs or max(8, min(60, round(SEEN / train))),
         "batch_size": config.batch_size or (128 if train >= 3000 else 64),
     }
     if not data.is_images:
-        chosen["hidden"] = config.hidden if config.hidden is not None else (64,)
+        chosen["hidden"] = config.hidden if config.hidden is not None else (64, 64)
     return config.model_copy(update=chosen)
 
 

@@ -79,7 +79,10 @@ class ComparisonConfig(AbstractSettings):
         0.0, ge=0, lt=1, description="Training ends at a time drawn from 1 - this to 1 + this", json_schema_extra=FIELD
     )
     more_steps: int = Field(
-        1, ge=1, description="Training draws from the solver's steps to so many times as many", json_schema_extra=FIELD
+        1,
+        ge=1,
+        description="One batch in four is solved in more steps, up to so many times as many",
+        json_schema_extra=FIELD,
     )
 
     beside: bool = Field(

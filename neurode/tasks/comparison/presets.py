@@ -35,16 +35,15 @@ def textbook() -> ComparisonPreset:
 
 
 def turned() -> ComparisonPreset:
-    """Few steps with exact gradients, and a field that is kept cheap enough for them."""
+    """Few steps with exact gradients at bounded memory, and a field that does not lean on its steps."""
     return ComparisonPreset(
         "turned",
-        "deep residual networks beside a few midpoint steps with exact gradients and a field kept cheap",
+        "deep residual networks beside one or two midpoint steps with exact gradients at bounded memory",
         {
             "depths": (4, 8, 16),
             "solvers": ("midpoint:1", "midpoint:2"),
             "gradients": ("Checkpointed(1)",),
-            "kinetic": 0.01,
-            "more_steps": 2,
+            "more_steps": 3,
             "beside": False,
         },
     )

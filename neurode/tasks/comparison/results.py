@@ -84,9 +84,9 @@ class Scene:
     """What one trained model does with points of the plane, or with images; first repeat.
 
     regions: (G, G) probability of the first class over the square `extent` (x low, x high, y low, y high), () for
-    images. paths: (T, P, 2) points through the depth in the first two numbers of the state, of images in the first two
-    principal directions of the states. labels: (P,). stages: (T, P, H, W) of images, root mean square over
-    channels.
+    images. paths: (T, P, 2) points through the depth, in the first two principal directions of their states; without a
+    stem, of points in the plane, in the first two numbers. labels: (P,). points: (P, 2) where the points come from, ()
+    for images. stages: (T, P, H, W) of images, root mean square over channels; pictures: the images.
     """
 
     candidate: int
@@ -94,6 +94,7 @@ class Scene:
     extent: tuple[float, ...] = ()
     paths: list[list[list[float]]] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
+    points: list[list[float]] = field(default_factory=list)
     stages: list[Any] = field(default_factory=list)
     pictures: list[Any] = field(default_factory=list)
 

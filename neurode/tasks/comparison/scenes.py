@@ -29,8 +29,9 @@ def scene_of(number: int, model: AbstractTwin, data: PreparedData, *, is_plane: 
         paths = _principal(states.reshape(*states.shape[:2], -1))
         pictures = data.test.inputs[:PICTURES].mean(1).tolist()
         return Scene(number, paths=_plain(paths), labels=labels, stages=_plain(maps), pictures=pictures)
-    paths = states[..., :2] if is_plane else _principal(states)
-    return Scene(number, regions, extent, _plain(paths), labels)
+    paths = states[..., :2] if model.shape.stem == "none" and is_plane else _principal(states)
+    points = _plain(data.test.inputs[:POINTS].numpy()) if is_plane else []
+    return Scene(number, regions, extent, _plain(paths), labels, points)
 
 
 @torch.no_grad()

@@ -61,7 +61,7 @@ def comparison(models: Sequence[ModelFigures], seconds: Sequence[float], **chang
         for depth, size in zip((2, 8), sizes, strict=True)
     )
     paths = [[[0.0, 0.0], [1.0, 1.0]], [[0.5, 0.1], [1.0, 2.0]]]
-    scene = Scene(0, GRID, (-1.0, 1.0, -2.0, 2.0), paths, [0, 1])
+    scene = Scene(0, GRID, (-1.0, 1.0, -2.0, 2.0), paths, [0, 1], [[0.0, 0.0], [1.0, 1.0]])
     found = {
         "data": "moons",
         "about": "600 points in the plane in 2 classes",

@@ -203,10 +203,10 @@ def test_batches_are_a_function_of_seed_and_epoch_and_hold_each_sample_once():
 
 def test_what_is_left_open_follows_from_the_data():
     plane, picture = completed(ComparisonConfig(), MOONS), completed(ComparisonConfig(), images())
-    assert (plane.stem, plane.width, plane.augment, plane.hidden) == ("none", 2, 1, (64,))
+    assert (plane.stem, plane.width, plane.augment, plane.hidden) == ("learned", 16, 0, (64, 64))
     assert (picture.stem, picture.width, picture.augment, picture.hidden) == ("learned", 24, 0, None)
     assert shape_of(picture, images()).state_width == 24
-    assert completed(ComparisonConfig(width=8), MOONS).stem == "learned"
+    assert completed(ComparisonConfig(stem="none"), MOONS).width == 2
     with pytest.raises(DataError, match="hidden has no effect on images"):
         completed(ComparisonConfig(hidden=(3,)), images())
     with pytest.raises(DataError, match="stem='none' needs vectors"):
