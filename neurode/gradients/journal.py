@@ -46,7 +46,7 @@ class EveryState(AbstractJournal):
         del attempt
         if step.carried is not None:
             # One of its step's stages: a view would keep them all, seven states with dopri5.
-            step = AcceptedStep(step.interval, step.lanes, step.y, step.carried.clone(), step.rows)
+            step = replace(step, carried=step.carried.clone())
         self.steps.append(step)
 
     def kept(self) -> Iterator[torch.Tensor]:
@@ -54,7 +54,11 @@ class EveryState(AbstractJournal):
             yield from _tensors(step.y, step.carried)
 
     def backwards(self) -> Iterator[AcceptedStep]:
-        return reversed(self.steps)
+        for place in reversed(range(len(self.steps))):
+            step = self.steps[place]
+            # Its graph is used up, and goes when the step has been pulled back.
+            self.steps[place] = replace(step, kept=None)
+            yield step
 
 
 @dataclass(frozen=True, slots=True)
