@@ -46,7 +46,7 @@ class EveryState(AbstractJournal):
         del attempt
         if step.carried is not None:
             # One of its step's stages: a view would keep them all, seven states with dopri5.
-            step = replace(step, carried=step.carried.clone())
+            step = AcceptedStep(step.interval, step.lanes, step.y, step.carried.clone(), step.rows, step.kept)
         self.steps.append(step)
 
     def kept(self) -> Iterator[torch.Tensor]:
@@ -57,7 +57,8 @@ class EveryState(AbstractJournal):
         for place in reversed(range(len(self.steps))):
             step = self.steps[place]
             # Its graph is used up, and goes when the step has been pulled back.
-            self.steps[place] = replace(step, kept=None)
+            if step.kept is not None:
+                self.steps[place] = AcceptedStep(step.interval, step.lanes, step.y, step.carried, step.rows)
             yield step
 
 

@@ -150,7 +150,7 @@ class _Run:
         if self.keeper is None or (self.carried is not None and not self.stepper.carries):
             # What is known of f at the beginning has no graph, and no step before has one to hand over.
             return None
-        lanes = None if self.joint else self.clock.active
+        lanes = self.clock.active if isinstance(self.clock, LaneClock) else None
         scope = self.keeper.scope(lanes)
         if scope is None:
             return None

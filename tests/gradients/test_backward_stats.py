@@ -87,3 +87,32 @@ def test_there_is_none_where_autograd_goes_alone_or_nothing_wants_a_gradient():
     assert solved("direct").backward is None
     with torch.no_grad():
         assert solved("checkpointed").backward is None
+
+
+def test_the_room_for_graphs_is_refused_where_it_has_no_effect_or_is_no_number_of_bytes():
+    with pytest.raises(ValueError, match=r"keeps k=5 states and no graphs, so graph_bytes=100 has no effect"):
+        Checkpointed(5, graph_bytes=100)
+    with pytest.raises(ValueError, match=r"graph_bytes must be a whole number, 0 or more"):
+        Checkpointed(graph_bytes=-1)
+
+
+def test_kept_graphs_and_steps_made_again_give_the_same_gradient_to_the_last_bit():
+    whole = solved("checkpointed").backward.kept_bytes
+    fields = [SmoothField() for _ in range(3)]
+    found = []
+    for field, room in zip(fields, (0, whole // 2, 2 * whole), strict=True):
+        field.load_state_dict(fields[0].state_dict())
+        y0 = Y0.clone().requires_grad_()
+        ys = solve(field, y0, [0.0, 0.3, 1.0], method="dopri5", gradient=Checkpointed(graph_bytes=room)).ys
+        found.append(torch.autograd.grad(ys.square().sum(), (y0, *field.parameters())))
+    for other in found[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(found[0], other, strict=True))
+
+
+def test_a_second_way_back_makes_the_steps_again_that_were_kept_for_the_first():
+    solution = solved("checkpointed", method="dopri5")
+    loss = solution.ys.square().sum()
+    loss.backward(retain_graph=True)
+    first = solution.backward.num_evaluations
+    loss.backward()
+    assert first <= 1 < 20 * 6 <= solution.backward.num_evaluations
