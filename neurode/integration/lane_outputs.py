@@ -4,6 +4,8 @@ import numpy as np
 
 from neurode.integration.times import OutputTimes
 
+NOTHING = np.zeros(0, dtype=int)
+
 
 class LaneOutputs:
     """following: (lanes,) the row of ts that each lane reads next; times are monotone in each (see OutputTimes)."""
@@ -27,8 +29,10 @@ class LaneOutputs:
 
     def _passed(self, lanes: np.ndarray, bound: np.ndarray, sign: np.ndarray, holds: np.ufunc):
         start = self.following[lanes]
+        (going,) = holds(self.host[start, lanes] * sign, bound).nonzero()
+        if not len(going):
+            return NOTHING, NOTHING
         stop = start.copy()
-        going = np.flatnonzero(holds(self.host[start, lanes] * sign, bound))
         while len(going):
             stop[going] += 1
             still = holds(self.host[stop[going], lanes[going]] * sign[going], bound[going])
