@@ -1,6 +1,6 @@
 """A field that is itself a derivative: a pendulum's energy is learned from noisy tracks, and conserved far beyond them.
 
-    python examples/hamiltonian.py                  about a minute on one core; prints a table, writes hamiltonian.png
+    python examples/hamiltonian.py                  half a minute on one core; prints a table, writes hamiltonian.png
     python examples/hamiltonian.py --quick          a few seconds, for a look at the output (it learns little)
 
 A network H(q, p) gives the field dq/dt = dH/dp, dp/dt = -dH/dq (Greydanus et al., 2019, arXiv 1906.01563). The solve
@@ -13,6 +13,7 @@ import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -85,7 +86,7 @@ def train(field: nn.Module, tracks: torch.Tensor, ts: torch.Tensor, steps: int, 
         losses.append(loss.item())
         return loss
 
-    optimizer.step(misfit)  # type: ignore[arg-type]
+    optimizer.step(misfit)
     return Learned(field, losses, time.perf_counter() - began)
 
 
@@ -120,8 +121,8 @@ def main(arguments: list[str] | None = None) -> None:
     test, far_ts = starts(20, seed=2), torch.linspace(0, far, 10 * int(far) + 1, dtype=torch.float64)
     paths = {"truth": continued(pendulum, test, far_ts)}
     print(
-        f"{'field':12} {'parameters':>10} {'seconds':>8} {'loss':>8} {'error, window':>14} {'error, far':>11} "
-        f"{'drift':>8}"
+        f"{'field':12} {'parameters':>10} {'seconds':>8} {'loss':>8} "
+        f"{'error, window':>14} {'error, far':>11} {'drift':>8}"
     )
     for name, one in learned.items():
         paths[name] = continued(one.field, test, far_ts)
@@ -142,43 +143,33 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def draw(paths: dict[str, torch.Tensor], ts: torch.Tensor):
-    """Two tracks in the plane of q and p, energies over time, and one track's angle at the end."""
-    colours = {"truth": MUTED, "Hamiltonian": BLUE, "plain": VERMILION}
+    """Three tracks in the plane of q and p, their energies over time, and one track's angle at the end."""
+    looks: dict[str, dict[str, Any]] = {
+        "truth": {"color": MUTED, "lw": 3.4, "alpha": 0.5, "zorder": 1},
+        "plain": {"color": VERMILION, "lw": 1.2, "zorder": 2},
+        "Hamiltonian": {"color": BLUE, "lw": 1.2, "zorder": 3},
+    }
     by_energy = true_energy(paths["truth"][0]).argsort()
     shown = [int(by_energy[i]) for i in (3, 10, 17)]
+    late = ts >= ts[-1] - 25
     with drawing():
         figure = new_figure(5.4)
         panels = figure.subplot_mosaic([["plane", "energy"], ["angle", "angle"]], height_ratios=[1.5, 1])
-        for name, path in paths.items():
-            colour, wide = colours[name], 3.2 if name == "truth" else 1.3
-            depth, faint = (1, 0.5) if name == "truth" else (2, 1.0)
+        for name, look in looks.items():
+            path = paths[name]
+            thin: dict[str, Any] = {**look, "lw": 0.6 * look["lw"]}
             for number, track in enumerate(shown):
-                q, p = path[:, track].T
-                panels["plane"].plot(
-                    q,
-                    p,
-                    color=colour,
-                    lw=wide if name == "truth" else 0.7,
-                    alpha=0.5 if name == "truth" else 0.8,
-                    zorder=3 - depth if name == "plain" else depth + 1,
-                )
-                panels["energy"].plot(
-                    ts,
-                    true_energy(path[:, track]),
-                    color=colour,
-                    lw=wide,
-                    alpha=faint,
-                    zorder=depth,
-                    label=f"{name} field" if number == 0 and name != "truth" else name if number == 0 else None,
-                )
-            late = ts >= ts[-1] - 25
-            panels["angle"].plot(ts[late], path[late, shown[1], 0], color=colour, lw=wide, alpha=faint, zorder=depth)
+                panels["plane"].plot(*path[ts <= 40, track].T, **thin)
+                label = {0: "truth" if name == "truth" else f"{name} field"}.get(number)
+                panels["energy"].plot(ts, true_energy(path[:, track]), label=label, **look)
+            panels["angle"].plot(ts[late], path[late, shown[1], 0], **look)
         panels["plane"].set(
-            title="Three new tracks in the plane", xlabel="angle q", ylabel="momentum p", aspect="equal"
+            title="Three new tracks, up to t = 40", xlabel="angle q", ylabel="momentum p", aspect="equal"
         )
         panels["energy"].set(title="Their true energy", xlabel="time", ylim=(0, None))
-        panels["energy"].axvspan(0, WINDOW, color=MUTED, alpha=0.15, lw=0)
-        panels["angle"].set(title="The last 25 time units of the middle track", xlabel="time", ylabel="angle q")
+        panels["energy"].axvspan(0, WINDOW, color=MUTED, alpha=0.2, lw=0)
+        panels["energy"].annotate("the tracks learned from were so long", (WINDOW + 1, 0.06), color=MUTED)
+        panels["angle"].set(title="The middle track at the end", xlabel="time", ylabel="angle q")
         legend_above(figure, panels["energy"])
     return figure
 

@@ -142,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("long_horizon.png"))
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)  # tensors this small are slower on two
-    long, short, iterations = (50.0, 10.0, 2) if chosen.quick else (500.0, 25.0, 6)
+    long, short, iterations = (50.0, 10.0, 2) if chosen.quick else (500.0, 25.0, 8)
 
     lengths = [50, 100, 200] if chosen.quick else [250, 1000, 4000]
     memory = memory_table(lengths)

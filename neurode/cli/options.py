@@ -74,10 +74,14 @@ class ConfigFile:
 
 
 def settings_options(model: type[BaseModel], panel: str, leave_out: Sequence[str] = ()) -> list[inspect.Parameter]:
-    """One typer option for each field of `model` but those in `leave_out`, each None unless the user gives it."""
+    """One typer option for each field of `model` but those in `leave_out`, each None unless the user gives it.
+
+    Fields that a model inherits come last: its own say more about it.
+    """
+    inherited = {name for base in model.__mro__[1:] if issubclass(base, BaseModel) for name in base.model_fields}
     return [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(name, info, panel))
-        for name, info in model.model_fields.items()
+        for name, info in sorted(model.model_fields.items(), key=lambda field: field[0] in inherited)
         if name not in leave_out
     ]
 

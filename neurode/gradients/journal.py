@@ -10,6 +10,7 @@ import torch
 
 from neurode.core.equation import AbstractEquation, CallCount
 from neurode.gradients.schedule import OnlineSchedule, Slots, way_back
+from neurode.gradients.step_log import StepLog
 from neurode.integration.clock import Interval
 from neurode.integration.problem import AcceptedStep, Attempt, Problem
 from neurode.integration.recorder import StepRows
@@ -80,6 +81,29 @@ class _Turn:
     rows: StepRows
 
 
+class _Turns:
+    """The turns of a solve. Joint ones, which all lanes take and accept, are a float and a whole number each: of a long
+    solve the objects would outweigh the states."""
+
+    def __init__(self, problem: Problem):
+        self.log = StepLog(problem.times)
+        self.each: list[_Turn] = []
+
+    def __len__(self) -> int:
+        return len(self.log) if self.log.joint else len(self.each)
+
+    def add(self, step: AcceptedStep, attempt: Attempt) -> None:
+        if self.log.joint:
+            self.log.add(step)
+        else:
+            self.each.append(_Turn(attempt.interval, attempt.lanes, attempt.accepted, step.rows))
+
+    def __getitem__(self, place: int) -> _Turn:
+        if self.log.joint:
+            return _Turn(self.log.interval(place), None, None, self.log.rows_of(place))
+        return self.each[place]
+
+
 class SomeStates(AbstractJournal):
     """Keeps at most k states, the beginning among them; on the way back the others are made again from those.
 
@@ -93,14 +117,14 @@ class SomeStates(AbstractJournal):
         self.stepper, self.lanes, self.device = problem.stepper, problem.lanes, problem.y0.device
         # Steps made again are no part of the statistics of the solve.
         self.equation = replace(problem.equation, count=CallCount())
-        self.turns: list[_Turn] = []
+        self.turns = _Turns(problem)
         self.states: dict[int, State] = {}
         self.of_lanes: tuple[np.ndarray | None, AbstractEquation] = (None, self.equation)
 
     def note(self, step: AcceptedStep, attempt: Attempt) -> None:
         place = len(self.turns)
         offer = self.schedule.offer()
-        self.turns.append(_Turn(attempt.interval, attempt.lanes, attempt.accepted, step.rows))
+        self.turns.add(step, attempt)
         if offer.drop is not None:
             del self.states[offer.drop]
         if offer.keep:
@@ -130,11 +154,12 @@ class SomeStates(AbstractJournal):
     def _reach(self, start: int, stop: int) -> State:
         state = self.states[start]
         for place in range(start, stop):
-            state = self._repeat(self.turns[place], self.turns[place + 1], state)
+            state = self._repeat(self.turns[place], self.turns[place + 1].lanes, state)
         return state
 
-    def _repeat(self, turn: _Turn, following: _Turn, state: State) -> State:
-        """The state that the following turn begins from: the step, for the lanes that took it, less those that left."""
+    def _repeat(self, turn: _Turn, following: np.ndarray | None, state: State) -> State:
+        """The state that the next turn begins from, of the lanes `following`: the step, for those that took it, less
+        those that left."""
         interval = turn.interval
         equation = self._equation_of(turn.lanes)
         result = self.stepper.step(equation, interval.t, interval.t_end, state.y, state.carried, traced=False)
@@ -144,8 +169,8 @@ class SomeStates(AbstractJournal):
             y = state.y.index_copy(0, places, y.index_select(0, places))
             if carried is not None and state.carried is not None:
                 carried = state.carried.index_copy(0, places, carried.index_select(0, places))
-        if turn.lanes is not None and following.lanes is not None and len(following.lanes) < len(turn.lanes):
-            staying = torch.from_numpy(np.searchsorted(turn.lanes, following.lanes)).to(self.device)
+        if turn.lanes is not None and following is not None and len(following) < len(turn.lanes):
+            staying = torch.from_numpy(np.searchsorted(turn.lanes, following)).to(self.device)
             y = y.index_select(0, staying)
             carried = None if carried is None else carried.index_select(0, staying)
         return State(y, carried)

@@ -8,12 +8,16 @@ import torch
 from neurode.core.tape import TapeScope
 from neurode.gradients.anchors import KeptState, with_rows
 from neurode.gradients.drift import DriftMonitor, Trouble
-from neurode.gradients.schedule import reverse_cost, slots_after, way_back
+from neurode.gradients.schedule import reverse_cost, way_back
 from neurode.gradients.step_log import StepLog
 from neurode.gradients.sweep import Sweep
 from neurode.integration.clock import Interval
 from neurode.methods.stepper import Replayed
 from neurode.methods.undoable import AbstractUndoable
+
+SLOTS = 8
+"""States kept while the steps of a stretch are made again, the one it begins at included. A fixed number, so that
+memory does not grow with the steps where steps cannot be undone, either."""
 
 
 class Undoing:
@@ -96,7 +100,7 @@ class Undoing:
     def _make_again(self, start: int, stop: int) -> None:
         """Go through a stretch with its steps made from its kept state on."""
         states = {0: self.kept[start]}
-        for move in way_back([0], stop - start, slots_after("log", stop - start)):
+        for move in way_back([0], stop - start, SLOTS):
             state = states[move.start]
             for number in range(start + move.start, start + move.stop):
                 state = self._step(self._at(number), state)
@@ -148,7 +152,7 @@ class Undoing:
 
 def _passes_from_kept(length: int) -> float:
     """How often each step of a stretch is made, on average, where its steps are made from the kept state on."""
-    return 1 + reverse_cost(length, slots_after("log", length)) / length
+    return 1 + reverse_cost(length, SLOTS) / length
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from torch.distributions import Distribution
 
 from neurode.core.nest import PerSample, describe
 from neurode.core.protocols import VectorField
+from neurode.core.transforms import bare
 from neurode.gradients.gradient import AbstractGradient
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.layers.base_density import BaseDensity
@@ -129,7 +130,7 @@ class CNF(nn.Module):
         """n samples (n, *event), without a graph; args with one row a sample needs n rows."""
         z = self.base.sample(n, self._place, generator, reparameterized=False)
         solution = solve(self.field, z, self.interval, args=args, save="end", **self.options)
-        self.last_evaluations = int(solution.stats.num_evaluations.max())
+        self.last_evaluations = int(bare(solution.stats.num_evaluations).max())
         return solution.ys[0]
 
     def sample_and_log_prob(
@@ -167,7 +168,7 @@ class CNF(nn.Module):
             carried = {"args": args, "probes": rows}
         start = (y, y.new_zeros(len(y)))
         solution = solve(self._with_divergence, start, times, args=carried, save="end", **self.options)
-        self.last_evaluations = int(solution.stats.num_evaluations.max())
+        self.last_evaluations = int(bare(solution.stats.num_evaluations).max())
         end, change = solution.ys
         return end[0], change[0]
 

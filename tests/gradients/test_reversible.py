@@ -189,7 +189,7 @@ def test_the_solution_is_that_of_the_method_unless_a_coupling_is_given():
 # Memory
 
 
-def bytes_kept(gradient, num_steps, batching="joint") -> tuple[int, int]:
+def bytes_kept(gradient, num_steps, batching="joint", method="rk4") -> tuple[int, int]:
     """Bytes of tensors alive between forward and backward, and the most at some calls of f on the way back."""
     field, most = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 4)), [0]
 
@@ -212,7 +212,7 @@ def bytes_kept(gradient, num_steps, batching="joint") -> tuple[int, int]:
     gc.collect()
     before = alive()
     ys = solve(
-        f, y0, [0.0, 1.0], method="rk4", step_size=1 / num_steps, gradient=gradient, save="end", batching=batching
+        f, y0, [0.0, 1.0], method=method, step_size=1 / num_steps, gradient=gradient, save="end", batching=batching
     ).ys
     gc.collect()
     kept, watching = alive() - before, True
@@ -232,6 +232,15 @@ def test_no_more_tensors_are_kept_for_more_steps(way, batching):
     )
     checkpointed = bytes_kept("checkpointed", 100, batching)
     assert checkpointed[0] > 90 * state
+
+
+@BATCHINGS
+def test_where_steps_are_made_again_no_more_tensors_are_kept_for_more_steps_either(batching):
+    """Of Euler's method a step is cheaper made again than undone."""
+    few, many = (bytes_kept(Reversible(), steps, batching, method="euler") for steps in (100, 800))
+    state = 64 * 4 * 4
+    assert many[0] <= few[0] + 2 * state
+    assert many[1] <= few[1] + 2 * state
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 8])

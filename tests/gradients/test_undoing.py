@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from neurode import Checkpointed, Reversible, solve
-from neurode.gradients.schedule import reverse_cost, slots_after
+from neurode.gradients.schedule import reverse_cost
+from neurode.gradients.undoing import SLOTS
 from neurode.methods.catalogue import METHODS
 from neurode.methods.inverse import UndoableRungeKutta
 from tests.problems import SmoothField, oscillator
@@ -66,7 +67,7 @@ def test_long_steps_are_made_again_from_kept_states_at_a_bounded_cost(options, b
     due_stats, due = gradients(f, Checkpointed(graph_bytes=0), 12.0, batching=batching, **options)
     check_exact(found, due)
     length = 120
-    most = 1 + reverse_cost(length, slots_after("log", length)) / length
+    most = 1 + reverse_cost(length, SLOTS) / length
     assert stats.num_evaluations < (most + 0.3) * due_stats.num_evaluations
 
 

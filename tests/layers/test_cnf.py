@@ -261,6 +261,20 @@ def test_gradients_of_the_log_density_agree_with_central_differences(name, diver
     torch.testing.assert_close((moved[0] - moved[1]) / 2e-4, slope, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize("name", ["vectors", "images"])
+def test_torch_func_gives_the_score_of_each_sample(name, gradient):
+    """vmap(grad(log_prob)) and grad of the sum over the batch, beside plain autograd."""
+    make, shape, x = FLOWS[name]
+    flow = CNF(make(), shape, gradient=gradient, **TIGHT).double()
+    leaf = x.clone().requires_grad_()
+    (due,) = torch.autograd.grad(flow.log_prob(leaf).sum(), leaf)
+    together = torch.func.grad(lambda whole: flow.log_prob(whole).sum())(x)
+    torch.testing.assert_close(together, due, rtol=1e-10, atol=1e-10)
+    alone = torch.func.vmap(torch.func.grad(lambda row: flow.log_prob(row.unsqueeze(0))[0]))(x)
+    torch.testing.assert_close(alone, due, rtol=1e-6, atol=1e-6)
+
+
 def test_conditions_get_gradients_under_every_gradient():
     x, rows = random(4, 2), random(4, 1, seed=1)
     found = []

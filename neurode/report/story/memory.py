@@ -50,8 +50,8 @@ _CHOICE = {
     "checkpointed": "checkpointed, the default: training as a rule. It keeps states and makes each step once more on "
     f"the way back. Where even the states are too many, Checkpointed(k) keeps k of them: the line {BOUNDED}.",
     "reversible": "reversible: the longest solves, in float64, of fields that turn or flow without contracting much. "
-    "Its steps can be undone exactly, so no state needs to be kept. It solves by its own version of the method, with a "
-    "second state.",
+    "Each step is undone from its end, so no state needs to be kept but a few to compare with; where they differ, the "
+    "steps are made again from these.",
     "adjoint": "adjoint, the classical way: where its equation is wanted as such. Its gradient is that of the "
     "continuous problem, so it is off by the errors of both solves. Not for fields that contract strongly, whose "
     "trajectory cannot be solved backwards.",

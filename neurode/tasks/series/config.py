@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from neurode.tasks.settings import DATA, MODEL, TRAINING, AbstractSettings
+from neurode.tasks.settings import DATA, MODEL
+from neurode.tasks.training_settings import AbstractTrainingSettings
 
 
-class SeriesConfig(AbstractSettings):
+class SeriesConfig(AbstractTrainingSettings):
     """Settings of `SeriesModel` and of `neurode series train`; a name that is not listed here is an error."""
 
     # Data and split
@@ -95,42 +96,6 @@ class SeriesConfig(AbstractSettings):
         json_schema_extra=MODEL,
     )
     num_samples: int = Field(16, ge=2, description="Codes drawn per series when predicting", json_schema_extra=MODEL)
-
-    # Training
-    epochs: int | None = Field(
-        None, ge=1, description="Most epochs. Chosen from the data when not given", json_schema_extra=TRAINING
-    )
-    batch_size: int | None = Field(
-        None, ge=1, description="Series in a batch. Chosen from the data when not given", json_schema_extra=TRAINING
-    )
-    learning_rate: float = Field(3e-3, gt=0, description="Step size of the optimiser", json_schema_extra=TRAINING)
-    weight_decay: float = Field(1e-4, ge=0, description="Pull of the weights towards zero", json_schema_extra=TRAINING)
-    clip_norm: float = Field(1.0, gt=0, description="Longest gradient of one step", json_schema_extra=TRAINING)
-    patience: int | None = Field(
-        None,
-        ge=1,
-        description="Epochs without improvement on the validation series before training stops. Chosen when not given",
-        json_schema_extra=TRAINING,
-    )
-    max_minutes: float | None = Field(
-        None,
-        gt=0,
-        description="Training stops after this many minutes and keeps its best weights",
-        json_schema_extra=TRAINING,
-    )
-    seed: int = Field(
-        0, ge=0, description="Seed of the split, the weights, the noise and the batches", json_schema_extra=TRAINING
-    )
-    device: str = Field("auto", description="auto, cpu, cuda or mps", json_schema_extra=TRAINING)
-    precision: Literal["float32", "float64", "bfloat16-mixed"] = Field(
-        "float32", description="Numbers of training", json_schema_extra=TRAINING
-    )
-    processes: int = Field(
-        1, ge=1, description="Processes that share the training on this machine", json_schema_extra=TRAINING
-    )
-    deterministic: bool = Field(
-        False, description="Only algorithms that repeat bit for bit", json_schema_extra=TRAINING
-    )
 
     @field_validator("horizon", "history", "window", mode="before")
     @classmethod

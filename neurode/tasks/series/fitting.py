@@ -78,7 +78,14 @@ def fit_table(
         split.train, split.validation, scaling=scaling, levels=levels, batch_size=choices.batch_size, seed=config.seed
     )
     result = train_network(
-        network, batches, _fit_config(config, choices, batches), run_folder, resume=resume, progress=progress
+        network,
+        batches,
+        config.fit_config(
+            epochs=choices.epochs, patience=choices.patience, batches=batches.num_train_batches, most_warmup=50
+        ),
+        run_folder,
+        resume=resume,
+        progress=progress,
     )
     network.eval()
     predictor = Predictor(
@@ -179,23 +186,6 @@ def _network(config: SeriesConfig, choices: Choices, scaling: Scaling) -> ODEVAE
             )
         except (TypeError, ValueError) as error:
             raise DataError(f"model: {error}") from None
-
-
-def _fit_config(config: SeriesConfig, choices: Choices, batches: SeriesBatches) -> FitConfig:
-    return FitConfig(
-        max_epochs=choices.epochs,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-        warmup=min(50, batches.num_train_batches * choices.epochs // 20),
-        patience=choices.patience,
-        seed=config.seed,
-        device=config.device,
-        precision=config.precision,
-        deterministic=config.deterministic,
-        processes=config.processes,
-        max_seconds=None if config.max_minutes is None else config.max_minutes * 60,
-    )
 
 
 def _fit_density(predictor: Predictor, train: Sequence[Series]) -> None:

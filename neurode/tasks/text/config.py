@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from neurode.tasks.settings import DATA, MODEL, TRAINING, AbstractSettings
+from neurode.tasks.settings import DATA, MODEL, TRAINING
+from neurode.tasks.training_settings import AbstractTrainingSettings
 
 
-class TextConfig(AbstractSettings):
+class TextConfig(AbstractTrainingSettings):
     """Settings of `TextModel` and of `neurode text train`; a name that is not listed here is an error."""
 
     # Data and split
@@ -98,13 +99,7 @@ class TextConfig(AbstractSettings):
         json_schema_extra=MODEL,
     )
 
-    # Training
-    epochs: int | None = Field(
-        None, ge=1, description="Most epochs. Chosen from the data when not given", json_schema_extra=TRAINING
-    )
-    batch_size: int | None = Field(
-        None, ge=1, description="Sentences in a batch. Chosen from the data when not given", json_schema_extra=TRAINING
-    )
+    # Training, with defaults of its own
     learning_rate: float = Field(2e-3, gt=0, description="Step size of the optimiser", json_schema_extra=TRAINING)
     weight_decay: float = Field(1e-5, ge=0, description="Pull of the weights towards zero", json_schema_extra=TRAINING)
     clip_norm: float = Field(5.0, gt=0, description="Longest gradient of one step", json_schema_extra=TRAINING)
@@ -113,25 +108,6 @@ class TextConfig(AbstractSettings):
         ge=1,
         description="Epochs without improvement on the validation sentences before training stops",
         json_schema_extra=TRAINING,
-    )
-    max_minutes: float | None = Field(
-        None,
-        gt=0,
-        description="Training of the network stops after this many minutes and keeps its best weights",
-        json_schema_extra=TRAINING,
-    )
-    seed: int = Field(
-        0, ge=0, description="Seed of the split, the weights, the noise and the batches", json_schema_extra=TRAINING
-    )
-    device: str = Field("auto", description="auto, cpu, cuda or mps", json_schema_extra=TRAINING)
-    precision: Literal["float32", "float64", "bfloat16-mixed"] = Field(
-        "float32", description="Numbers of training", json_schema_extra=TRAINING
-    )
-    processes: int = Field(
-        1, ge=1, description="Processes that share the training on this machine", json_schema_extra=TRAINING
-    )
-    deterministic: bool = Field(
-        False, description="Only algorithms that repeat bit for bit", json_schema_extra=TRAINING
     )
 
     @model_validator(mode="after")

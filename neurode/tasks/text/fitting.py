@@ -24,7 +24,7 @@ from neurode.models.flow_prior import FlowPrior
 from neurode.models.text.code_metric import CodeMetric
 from neurode.models.text.sentence_autoencoder import SentenceAutoencoder
 from neurode.models.text.sentence_config import SentenceConfig
-from neurode.tasks.text.choices import Choices, choose, vocabulary_size
+from neurode.tasks.text.choices import choose, vocabulary_size
 from neurode.tasks.text.config import TextConfig
 from neurode.tasks.text.encoding import encode_all
 from neurode.tasks.text.fitted import FittedText
@@ -125,7 +125,9 @@ def fit_corpus(
         batch_size=choices.batch_size,
         seed=config.seed,
     )
-    settings = _fit_config(config, choices, data)
+    settings = config.fit_config(
+        epochs=choices.epochs, patience=config.patience, batches=data.num_train_batches, most_warmup=100
+    )
     result = train_network(network, data, settings, run_folder, resume=resume, progress=progress)
     network.requires_grad_(False).eval()
     scale, metric, flow, flow_history = _codes(network, parts, config, run_folder, resume, progress, say)
@@ -185,23 +187,6 @@ def _network(config: TextConfig, tokenizer: Tokenizer, longest: int) -> Sentence
             return SentenceAutoencoder(settings)
     except (TypeError, ValueError) as error:
         raise DataError(f"model: {error}") from None
-
-
-def _fit_config(config: TextConfig, choices: Choices, data: SentenceData) -> FitConfig:
-    return FitConfig(
-        max_epochs=choices.epochs,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-        warmup=min(100, data.num_train_batches * choices.epochs // 20),
-        patience=config.patience,
-        seed=config.seed,
-        device=config.device,
-        precision=config.precision,
-        deterministic=config.deterministic,
-        processes=config.processes,
-        max_seconds=None if config.max_minutes is None else config.max_minutes * 60,
-    )
 
 
 def _codes(

@@ -50,6 +50,13 @@ class GrammarJob:
     )
     seed: int = 0
 
+    @classmethod
+    def quick(cls) -> "GrammarJob":
+        """Seconds: everything runs, nothing is learned."""
+        small = {"hidden_dim": 24, "embedding_dim": 16, "epochs": 1}
+        textbook = {"kind": "autoencoder", "model": {}, "flow_steps": 0, **small}
+        return cls(500, 6, 8, 11, 20, {"flow_steps": 20, **small}, textbook)
+
     @property
     def about(self) -> str:
         return f"{self.sentences:,} sentences of a grammar with agreement at a distance"

@@ -182,7 +182,7 @@ class TextJudge:
         if by not in ("network", "ngrams"):
             raise ValueError(f"by={by!r} must be 'network' or 'ngrams'.")
         model = self.network if by == "network" else self.ngrams
-        return [-scores for scores in model.log_probabilities_of(self._encoded(sentences))]
+        return [-scores for scores in model.log_probabilities_of(self.ids(sentences))]
 
     def acceptable(self, sentences: Sequence[Words], *, by: str = "network") -> Acceptance:
         """M3: which sentences have a mean surprisal, and (strict) also a worst word, like real ones of their length."""
@@ -190,7 +190,7 @@ class TextJudge:
 
     def scores(self, sentences: Sequence[Words]) -> np.ndarray:
         """The trained judge's logit of being real, (N,); higher is better."""
-        return self.discriminator.scores_of(self._encoded(sentences))
+        return self.discriminator.scores_of(self.ids(sentences))
 
     def accepts(self, sentences: Sequence[Words]) -> np.ndarray:
         """M3d: which sentences score at least what 95 % of real held-out ones of their length do, (N,), bool."""
@@ -204,9 +204,9 @@ class TextJudge:
         generator: draws the replaced words; the judge's own language model if None, a stranger's (over the same ids)
         for a stricter check. known: other sentences known to be right, which no corruption may equal.
         """
-        ids = self._encoded(real)
+        ids = self.ids(real)
         tokens = [self.vocabulary.token(i) for i in range(self.vocabulary.size)]
-        corruptor = Corruptor(tokens, generator or self.network, real=[*ids, *self._encoded(known)])
+        corruptor = Corruptor(tokens, generator or self.network, real=[*ids, *self.ids(known)])
         lengths = [len(one) for one in ids]
         scores = self.discriminator.scores_of(ids)
         areas, accepted = {}, {}
@@ -265,7 +265,8 @@ class TextJudge:
                 f"this is no folder of a judge, or it is damaged ({error}). Train the judge again", file=folder
             ) from error
 
-    def _encoded(self, sentences: Sequence[Words]) -> list[list[int]]:
+    def ids(self, sentences: Sequence[Words]) -> list[list[int]]:
+        """The ids of words, for the models inside; words that the vocabulary lacks are UNKNOWN."""
         return [[self._ids.get(str(word), UNKNOWN) for word in words] for words in checked_words(sentences)]
 
 

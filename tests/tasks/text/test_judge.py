@@ -74,7 +74,7 @@ def test_the_check_may_draw_replaced_words_from_a_stranger(judge, real):
             asked.extend(prefixes)
             return super().next_word_probabilities(prefixes)
 
-    stranger = Spy(judge.vocabulary.size, 2).fit(judge._encoded(real))
+    stranger = Spy(judge.vocabulary.size, 2).fit(judge.ids(real))
     judge.check(real[:40], generator=stranger)
     assert len(asked) >= 40
 

@@ -10,7 +10,7 @@ from neurode.tasks.text.config import TextConfig
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"hiden_dim": 3}, "unknown setting 'hiden_dim'. Settings: min_words"),
+        ({"hiden_dim": 3}, "unknown setting 'hiden_dim'. Settings: epochs"),
         ({"kind": "gan"}, "kind: .*Got 'gan'"),
         ({"epochs": 0}, "epochs: .*Got 0"),
         ({"validation": 0.3, "judge": 0.4, "pairs": 0.2}, r"= 0.9 leaves less than a fifth .* Lower them"),
