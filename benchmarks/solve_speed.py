@@ -27,10 +27,10 @@ NOTE = (
     "- medians of interleaved runs, one process a contender; only ratios are to be trusted on a shared machine. "
     "\"of neurode's\" is a time in units of neurode's own (fused where it takes part, else eager). Calls of f, and the "
     "samples in them, are those of the forward solve. Errors are against dopri5 in float64 at rtol 1e-9 "
-    "(torchdiffeq's; torchode's for own times or steps): of the outputs the largest, and the median over the samples "
-    'of the largest of each; of all gradients together the relative one. "floor" is no solver: it makes the calls of f '
-    "and its vector-Jacobian products that neurode's eager engine cannot do without, recomputation counted, and no "
-    "more. diffrax is compiled before it is timed."
+    "(torchdiffeq's; torchode's for own times or steps; for conv neurode's at 1e-6): of the outputs the largest, and "
+    'the median over the samples of the largest of each; of all gradients together the relative one. "floor" is no '
+    "solver: it makes the calls of f and its vector-Jacobian products that neurode's eager engine cannot do without, "
+    "recomputation counted, and no more. diffrax is compiled before it is timed."
 )
 
 

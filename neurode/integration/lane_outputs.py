@@ -4,37 +4,48 @@ import numpy as np
 
 from neurode.integration.times import OutputTimes
 
+NOTHING = np.zeros(0, dtype=int)
+
 
 class LaneOutputs:
-    """following: (lanes,) the row of ts that each lane reads next; times are monotone in each (see OutputTimes)."""
+    """following: (lanes,) the row of ts that each lane reads next; times are monotone in each (see OutputTimes).
+
+    due: (lanes,) that time, with the sign that makes times rise; NaN behind the last one, which no comparison passes.
+    """
 
     def __init__(self, times: OutputTimes):
         lanes = times.host.shape[1]
-        # NaN lies behind the last time of each lane: no comparison with it holds.
-        self.host = np.concatenate([times.host, np.full((1, lanes), np.nan)])
         self.sign = np.where(times.last >= times.first, 1.0, -1.0)
+        self.rising = np.concatenate([times.host * self.sign, np.full((1, lanes), np.nan)])
         self.following = np.zeros(lanes, dtype=int)
+        self.due = self.rising[0].copy()
+
+    def skip(self, counts: np.ndarray) -> None:
+        """So many times of each lane are read already."""
+        self.following += counts
+        self.due = self.rising[self.following, np.arange(len(counts))]
 
     def before(self, lanes: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(rows of ts, places among these lanes) of all times before each lane's `end`; they count as read."""
-        sign = self.sign[lanes]
-        return self._passed(lanes, sign * end, sign, np.less)
+        return self._passed(lanes, self.sign[lanes] * end, np.less)
 
     def at(self, lanes: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same of the times that are each lane's `end`."""
-        sign = self.sign[lanes]
-        return self._passed(lanes, sign * end, sign, np.equal)
+        return self._passed(lanes, self.sign[lanes] * end, np.equal)
 
-    def _passed(self, lanes: np.ndarray, bound: np.ndarray, sign: np.ndarray, holds: np.ufunc):
-        start = self.following[lanes]
-        stop = start.copy()
-        going = np.flatnonzero(holds(self.host[start, lanes] * sign, bound))
+    def _passed(self, lanes: np.ndarray, bound: np.ndarray, holds: np.ufunc) -> tuple[np.ndarray, np.ndarray]:
+        (passing,) = holds(self.due[lanes], bound).nonzero()
+        if not len(passing):
+            return NOTHING, NOTHING
+        own, bound = lanes[passing], bound[passing]
+        start = self.following[own]
+        stop, going = start + 1, np.arange(len(own))
         while len(going):
+            going = going[holds(self.rising[stop[going], own[going]], bound[going])]
             stop[going] += 1
-            still = holds(self.host[stop[going], lanes[going]] * sign[going], bound[going])
-            going = going[still]
-        self.following[lanes] = stop
+        self.following[own] = stop
+        self.due[own] = self.rising[stop, own]
         counts = stop - start
-        local = np.repeat(np.arange(len(lanes)), counts)
-        rows = np.arange(len(local)) + np.repeat(start - (np.cumsum(counts) - counts), counts)
-        return rows, local
+        ends = counts.cumsum()
+        rows = np.arange(ends[-1]) + (start - ends + counts).repeat(counts)
+        return rows, passing.repeat(counts)

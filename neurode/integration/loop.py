@@ -154,8 +154,16 @@ class _Run:
         scope = self.keeper.scope(lanes)
         if scope is None:
             return None
-        with self.keeper.weighed(lanes):
-            return self.stepper.recorded_step(scope, t, t_end, self.y, self.carried)
+        calls = self.equation.count.calls
+        try:
+            with self.keeper.weighed(lanes):
+                return self.stepper.recorded_step(scope, t, t_end, self.y, self.carried)
+        except RuntimeError as error:
+            if "saved tensor hooks" not in str(error):
+                raise
+            # A field that calls torch.func itself cannot be weighed: its steps are made again.
+            self.keeper, self.equation.count.calls = None, calls
+            return None
 
     def _jump_jointly(self) -> None:
         """At a stop: the state jumps, and what the step hands over is made anew; the step size stays."""

@@ -129,7 +129,7 @@ class Recorder:
             index, lane = np.nonzero(host == first)
             self.next_output = len(index)
             if self.lane_outputs is not None:
-                self.lane_outputs.following += np.bincount(lane, minlength=self.num_lanes)
+                self.lane_outputs.skip(np.bincount(lane, minlength=self.num_lanes))
         elif self.what == "steps":
             lane = np.arange(self.num_lanes)
             index = np.zeros_like(lane)

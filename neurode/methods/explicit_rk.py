@@ -127,4 +127,4 @@ class ExplicitRungeKutta(AbstractStepper):
 
 
 def _powers(theta: np.ndarray, degree: int) -> np.ndarray:
-    return np.asarray(theta)[:, None] ** np.arange(1, degree + 1)
+    return np.multiply.accumulate(np.repeat(np.asarray(theta)[:, None], degree, axis=1), axis=1)

@@ -21,7 +21,7 @@ def pairs(found) -> list[tuple[int, int]]:
 def test_times_before_the_end_and_at_it_are_told_apart_and_each_is_told_once():
     outputs = LaneOutputs(times_of([0.0, 0.5, 1.0, 1.0, 2.0], [0.0, 1.0]))
     lanes = np.array([0, 1])
-    outputs.following += 1  # t0 is written at the beginning
+    outputs.skip(np.ones(2, dtype=int))  # t0 is written at the beginning
     assert pairs(outputs.before(lanes, np.array([1.0, 0.5]))) == [(1, 0)]
     assert pairs(outputs.at(lanes, np.array([1.0, 0.5]))) == [(2, 0), (3, 0)]
     assert pairs(outputs.before(lanes, np.array([2.0, 1.0]))) == []
@@ -36,7 +36,7 @@ def test_steps_of_many_lanes_in_either_direction_find_what_a_full_look_finds(sig
     lists = [sign * np.sort(np.concatenate([[0.0], draw.choice(20, draw.integers(1, 30))])) for _ in range(40)]
     times = times_of(*[own.tolist() for own in lists])
     outputs, at = LaneOutputs(times), np.zeros(40)
-    outputs.following += np.array([(own == 0.0).sum() for own in lists])
+    outputs.skip(np.array([(own == 0.0).sum() for own in lists]))
     for _ in range(12):
         lanes = np.flatnonzero(draw.random(40) < 0.7)
         end = at[lanes] + sign * draw.integers(0, 4, len(lanes))

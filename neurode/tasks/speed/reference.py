@@ -14,7 +14,9 @@ RTOL, ATOL = 1e-9, 1e-10
 
 def reference_solver(workload: Workload) -> str:
     """Another library's than ours where one is installed: torchdiffeq's, where each sample has its own times or steps
-    torchode's."""
+    torchode's. Ours where theirs would store a tight solve of large activations, which takes tens of gigabytes."""
+    if workload.kind == "convolution":
+        return "neurode eager"
     peer = "torchode" if workload.own_times or workload.own_steps else "torchdiffeq"
     return peer if CONTENDERS[peer].is_installed else "neurode eager"
 
@@ -27,7 +29,10 @@ def write_reference(workload: Workload, path: Path) -> None:
     """
     name = reference_solver(workload)
     every = max(1, workload.batch // 200) if workload.own_steps else 1
-    setup = Setup(replace(workload, rtol=RTOL, atol=ATOL), torch.float64, every)
+    # A thousandth of a loose tolerance is tight enough, where tighter takes minutes.
+    loose = 1e-3 * workload.rtol if workload.kind == "convolution" else 0.0
+    tight = replace(workload, rtol=max(RTOL, loose), atol=max(ATOL, loose))
+    setup = Setup(tight, torch.float64, every)
     runner = CONTENDERS[name].runner(setup)
     gradients = None if workload.own_steps else list(runner.forward_backward())
     torch.save({"ys": runner.forward(), "gradients": gradients, "solver": name, "every": every}, path)
