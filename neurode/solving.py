@@ -187,10 +187,11 @@ def _check_args(args: Any, layout: StateLayout, lanes: int) -> None:
 def _solution(problem: Problem, run: Differentiated) -> Solution:
     trajectory, layout = run.trajectory, problem.equation.layout
     dense = None
-    if run.starts is not None and run.stages is not None:
+    rows = trajectory.recorder.dense
+    if run.starts is not None and run.stages is not None and rows is not None:
         # The stepper that ran: a gradient may have wrapped the one of the problem.
         matrix = trajectory.recorder.stepper.dense_matrix
-        dense = DenseOutput(layout, run.starts, run.stages, matrix, trajectory, problem.y0, problem.times)
+        dense = DenseOutput(layout, run.starts, run.stages, matrix, rows, problem.y0, problem.times)
     ts, rows, lengths = _shown_times(problem, trajectory)
     ys = _arrange(run, rows, problem.lanes)
 

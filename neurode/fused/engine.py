@@ -12,7 +12,7 @@ from neurode.fused import kernel, library
 from neurode.fused.field import ReadField, Unreadable
 from neurode.fused.reading import Place, read
 from neurode.integration.problem import Problem
-from neurode.integration.solution import Solution, Stats
+from neurode.integration.solution import DenseOutput, Solution, Stats
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Fusible:
     def run(self) -> Solution:
         """Solve it."""
         problem, layout = self.problem, self.problem.equation.layout
-        run = kernel.run(problem, self.field)
+        run = kernel.run(problem, self.field, checked=True)
         ts, lengths = _shown_times(problem, run)
 
         def tensor(array: np.ndarray) -> torch.Tensor:
@@ -38,6 +38,10 @@ class Fusible:
             tensor(run.steps - run.accepted),
             engine="fused",
         )
+        dense = None
+        if run.starts is not None and run.stages is not None:
+            rows, matrix = run.solve.dense_rows(), problem.stepper.dense_matrix
+            dense = DenseOutput(layout, run.starts, run.stages, matrix, rows, problem.y0, problem.times)
         return Solution(
             ts=ts,
             ys=layout.unpack_rows(run.values),
@@ -46,6 +50,7 @@ class Fusible:
             stats=stats,
             reached=tensor(run.reached),
             last_step=tensor(run.last_size),
+            dense=dense,
             backward=run.backward,
         )
 
@@ -72,7 +77,7 @@ def _shown_times(problem: Problem, run: kernel.FusedRun) -> tuple[torch.Tensor, 
     """ts of the solution, and its lengths where they differ."""
     times, per_sample = problem.times, problem.equation.layout.per_sample
     dtype = times.shown.dtype
-    if problem.save.what == "ts":
+    if problem.save.what in ("ts", "dense"):
         return times.shown, None if times.lengths is None else torch.as_tensor(times.lengths)
     if problem.save.what == "end":
         return torch.as_tensor(times.last, dtype=dtype).reshape(1, *([-1] if per_sample else [])), None

@@ -3,7 +3,7 @@
 import ctypes
 from ctypes import POINTER, Structure, c_char_p, c_double, c_int32, c_int64, c_void_p
 
-ABI = 2
+ABI = 4
 """Counts changes of the interface; a library with another number is not used."""
 
 CLOCK_ONE = 3
@@ -123,12 +123,8 @@ class OutcomeStruct(Structure):
 
     _fields_ = (
         ("values", c_void_p),
-        ("reached", c_void_p),
-        ("last_size", c_void_p),
-        ("steps", c_void_p),
-        ("accepted", c_void_p),
-        ("evaluations", c_void_p),
-        ("status", c_void_p),
+        ("times", c_void_p),
+        ("counts", c_void_p),
     )
 
 
@@ -137,6 +133,8 @@ class PullbackStruct(Structure):
 
     _fields_ = (
         ("values_bar", c_void_p),
+        ("starts_bar", c_void_p),
+        ("stages_bar", c_void_p),
         ("y0_bar", c_void_p),
         ("times_bar", c_void_p),
         ("evaluations", c_int64),
@@ -152,6 +150,7 @@ def declare(library: ctypes.CDLL) -> None:
         "neurode_backward": (c_int32, (POINTER(ProblemStruct), c_void_p, POINTER(PullbackStruct))),
         "neurode_kept_bytes": (c_int64, (c_void_p,)),
         "neurode_steps": (None, (POINTER(ProblemStruct), c_void_p, c_int64, c_void_p)),
+        "neurode_dense": (None, (POINTER(ProblemStruct), c_void_p, c_int64, c_void_p, c_void_p)),
         "neurode_accepted": (None, (c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_void_p, c_void_p)),
         "neurode_free": (None, (c_void_p,)),
         "neurode_activate": (None, (c_int32, c_int32, c_int64, c_void_p, c_void_p, c_void_p)),

@@ -25,7 +25,9 @@ class FusedRun:
 
     values: (rows, lanes, width) with their graph, NaN where not reached: at the times of ts, at t1, or
     (save="steps") at t0 and after each accepted step. status, steps, accepted, evaluations: (lanes,) whole numbers;
-    reached, last_size: (lanes,) floats. backward: filled in by the way back, None where nothing wants a gradient.
+    reached, last_size: (lanes,) floats. starts, stages: for save="dense", (steps, width) and (stages, steps, width)
+    with their graph, of all lanes, lane after lane. backward: filled in by the way back, None where nothing wants a
+    gradient.
     """
 
     values: torch.Tensor
@@ -37,6 +39,8 @@ class FusedRun:
     last_size: np.ndarray
     backward: BackwardStats | None
     solve: NativeSolve
+    starts: torch.Tensor | None = None
+    stages: torch.Tensor | None = None
 
     def accepted_steps(self, lane: int) -> AcceptedSteps:
         """The steps of one lane; known where a gradient is wanted, and for save="steps"."""
@@ -67,8 +71,6 @@ def refusal(problem: Problem, field: ReadField) -> str | None:
         return f"the dense output of {problem.stepper.name!r} has a degree above {MOST_POWERS}"
     if problem.stops is not None:
         return "the solve has stops at which the state jumps"
-    if problem.save.what == "dense":
-        return "save='dense' keeps the stages of every step, which the kernel lets go"
     return _field_refusal(problem, field)
 
 
@@ -94,10 +96,14 @@ def _field_refusal(problem: Problem, field: ReadField) -> str | None:
     return None
 
 
-def run(problem: Problem, field: ReadField, *, probed: bool | None = None) -> FusedRun:
-    """Solve. probed: does f(t0, y0) count as called for every sample, as it is in the eager engine to find out what f
-    depends on? None: as there, wherever gradients are enabled. Raises ValueError for what `refusal` names."""
-    reason = refusal(problem, field)
+def run(problem: Problem, field: ReadField, *, probed: bool | None = None, checked: bool = False) -> FusedRun:
+    """Solve.
+
+    probed: does f(t0, y0) count as called for every sample, as it is in the eager engine to find out what f depends on?
+    None: as there, wherever gradients are enabled. checked: was `refusal` asked before? Raises ValueError for what it
+    names.
+    """
+    reason = None if checked else refusal(problem, field)
     if reason is not None:
         raise ValueError(f"the fused engine cannot solve this, because {reason}. Use engine='eager' or 'auto'.")
     enabled = torch.is_grad_enabled()
@@ -106,18 +112,18 @@ def run(problem: Problem, field: ReadField, *, probed: bool | None = None) -> Fu
     inputs = (problem.y0, ts, *field.tensors)
     if not (enabled and any(tensor is not None and tensor.requires_grad for tensor in inputs)):
         solve = NativeSolve(problem, field, probed=probed, keep=False)
-        return _fused_run(problem, solve, solve.values, None)
+        return _fused_run(problem, solve, solve.take_outputs(), None)
     job = _Job(problem, field, probed, BackwardStats())
-    values = _FusedSolve.apply(job, *inputs)
+    outputs = _FusedSolve.apply(job, *inputs)
     assert job.solve is not None
-    return _fused_run(problem, job.solve, values, job.stats)
+    return _fused_run(problem, job.solve, outputs, job.stats)
 
 
-def _fused_run(problem: Problem, solve: NativeSolve, values: torch.Tensor, stats: BackwardStats | None) -> FusedRun:
-    lanes = problem.lanes
+def _fused_run(problem: Problem, solve: NativeSolve, outputs: tuple, stats: BackwardStats | None) -> FusedRun:
+    lanes, (values, *dense) = problem.lanes, outputs
     shaped = values.reshape(values.shape[0], lanes, solve.samples // lanes * solve.dim)
     counts = (solve.steps, solve.accepted, solve.evaluations)
-    return FusedRun(shaped, solve.status, *counts, solve.reached, solve.last_size, stats, solve)
+    return FusedRun(shaped, solve.status, *counts, solve.reached, solve.last_size, stats, solve, *dense)
 
 
 @dataclass
@@ -136,29 +142,27 @@ class _FusedSolve(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, job: _Job, y0: torch.Tensor, ts: torch.Tensor | None, *tensors: torch.Tensor):
-        field = job.field.with_tensors(tensors)
-        problem = _plain(job.problem, y0)
-        job.solve = NativeSolve(problem, field, probed=job.probed, keep=True)
+        # The numbers of these inputs are those of the job's own problem and field.
+        job.solve = NativeSolve(job.problem, job.field, probed=job.probed, keep=True)
         job.stats.kept_bytes = job.solve.kept_bytes
         # Saved so that autograd notices when one of them is changed in place before the backward pass.
         ctx.save_for_backward(y0, ts, *tensors)
         ctx.job = job
-        values, job.solve.values = job.solve.values, torch.empty(0)
-        return values
+        ctx.set_materialize_grads(False)
+        # What is given back is not held here as well: the node would hold itself.
+        return job.solve.take_outputs()
 
     @staticmethod
     def backward(ctx, *bars):
-        (values_bar,) = bars
         if torch.is_grad_enabled():
-            return None, *_followed(ctx, values_bar)
+            return None, *_followed(ctx, bars)
         # is_grads_batched=True: one way back after the other.
-        return None, *one_by_one(partial(_pulled_back, ctx), (values_bar,))
+        return None, *one_by_one(partial(_pulled_back, ctx), bars)
 
 
 def _pulled_back(ctx, bars: tuple[torch.Tensor | None, ...]) -> tuple[torch.Tensor | None, ...]:
     """Gradients of y0, ts and the tensors of the field."""
-    (values_bar,), job, (y0, ts, *tensors) = bars, ctx.job, ctx.saved_tensors
-    assert values_bar is not None
+    job, (y0, ts, *tensors) = ctx.job, ctx.saved_tensors
     _, y0_wanted, ts_wanted, *wanted = ctx.needs_input_grad
     gradients = tuple(
         torch.zeros(tensor.shape, dtype=tensor.dtype) if want else None
@@ -166,17 +170,21 @@ def _pulled_back(ctx, bars: tuple[torch.Tensor | None, ...]) -> tuple[torch.Tens
     )
     times_bar = torch.zeros(ts.shape, dtype=torch.float64) if ts_wanted else None
     with BackwardMeter(job.stats, y0.device):
-        y0_bar, job.stats.num_evaluations = job.solve.pull_back(
-            _plain(job.problem, y0), job.field.with_tensors(tuple(tensors)), values_bar, gradients, times_bar
-        )
+        y0_bar, job.stats.num_evaluations = job.solve.pull_back(job.problem, job.field, bars, gradients, times_bar)
     ts_bar = None if times_bar is None else times_bar.to(ts.dtype)
     return y0_bar.view(y0.shape) if y0_wanted else None, ts_bar, *gradients
 
 
-def _followed(ctx, values_bar: torch.Tensor) -> list[torch.Tensor | None]:
+def _followed(ctx, bars: tuple[torch.Tensor | None, ...]) -> list[torch.Tensor | None]:
     """The gradients with a graph of their own (create_graph=True), by solving once more in torch's operations."""
     job, (y0, ts, *tensors) = ctx.job, ctx.saved_tensors
     problem = replace(job.problem, y0=y0, times=replace(job.problem.times, tensor=ts))
+    values_bar, *others = bars
+    if values_bar is None or any(bar is not None for bar in others):
+        raise RuntimeError(
+            "a derivative of a derivative was asked for (create_graph=True) of a solution read by `evaluate`. Solve "
+            "with gradient='direct', or ask for the values at ts."
+        )
     bar = values_bar.reshape(values_bar.shape[0], problem.lanes, -1)
     field = job.field.with_tensors(tuple(tensors))
     gradients: list[torch.Tensor | None] = [None] * (2 + len(tensors))
@@ -185,7 +193,3 @@ def _followed(ctx, values_bar: torch.Tensor) -> list[torch.Tensor | None]:
     for number, gradient in zip(wanted, differentiable_gradients(problem, field, inputs, bar), strict=True):
         gradients[number] = gradient
     return gradients
-
-
-def _plain(problem: Problem, y0: torch.Tensor) -> Problem:
-    return replace(problem, y0=y0.detach(), times=replace(problem.times, tensor=None))

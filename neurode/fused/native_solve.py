@@ -9,8 +9,9 @@ import torch
 from neurode.fused.field import ReadField
 from neurode.fused.interface import OutcomeStruct, PullbackStruct
 from neurode.fused.library import library
-from neurode.fused.marshal import lanes_of, packet
+from neurode.fused.marshal import Packet, lanes_of, packet
 from neurode.integration.problem import Problem
+from neurode.integration.recorder import DenseRows
 
 
 @dataclass(frozen=True)
@@ -29,26 +30,50 @@ class NativeSolve:
     def __init__(self, problem: Problem, field: ReadField, *, probed: bool, keep: bool):
         self._handle = None
         self.probed = probed
-        sent = packet(problem, field, probed=probed, keep=keep or problem.save.what == "steps")
+        kept = problem.save.what in ("steps", "dense")
+        sent = packet(problem, field, probed=probed, keep=keep or kept)
         self.samples, self.dim = sent.struct.samples, field.dim
         lanes = lanes_of(problem.times, self.samples)
-        self.reached, self.last_size = np.empty(lanes), np.empty(lanes)
-        self.steps, self.accepted, self.evaluations = (np.empty(lanes, dtype=np.int64) for _ in range(3))
-        status = np.empty(lanes, dtype=np.int32)
+        times, counts = np.empty((2, lanes)), np.empty((4, lanes), dtype=np.int64)
+        self.reached, self.last_size = times
+        self.steps, self.accepted, self.evaluations, self.status = counts
         what = problem.save.what
-        rows = {"ts": len(problem.times.host), "end": 1}.get(what, 0)
+        rows = {"end": 1, "steps": 0}.get(what, len(problem.times.host))
         values = problem.y0.new_empty(rows, self.samples, self.dim)
-        arrays = (self.reached, self.last_size, self.steps, self.accepted, self.evaluations, status)
-        outcome = OutcomeStruct(values.data_ptr() or None, *(array.ctypes.data for array in arrays))
+        outcome = OutcomeStruct(values.data_ptr() or None, times.ctypes.data, counts.ctypes.data)
         self._handle = library().neurode_forward(ctypes.byref(sent.struct), ctypes.byref(outcome))
         if not self._handle:
             raise MemoryError("the native solve ran out of memory.")
-        self.status = status.astype(np.int64)
         if what == "steps":
             rows = int(self.accepted.max()) + 1
             values = problem.y0.new_empty(rows, self.samples, self.dim)
             library().neurode_steps(ctypes.byref(sent.struct), self._handle, rows, values.data_ptr())
-        self.values = values
+        self.values: torch.Tensor | None = values
+        self.starts, self.stages = self._read_steps(problem, sent) if what == "dense" else (None, None)
+
+    def _read_steps(self, problem: Problem, sent: Packet) -> tuple[torch.Tensor, torch.Tensor]:
+        """What save="dense" is read from: starts (steps, width) and stages (stages, steps, width) of all lanes, lane
+        after lane."""
+        count, width = int(self.accepted.sum()), self.samples * self.dim // len(self.accepted)
+        starts = problem.y0.new_empty(count, width)
+        stages = problem.y0.new_empty(problem.stepper.dense_matrix.shape[0], count, width)
+        addresses = (starts.data_ptr() or None, stages.data_ptr() or None)
+        library().neurode_dense(ctypes.byref(sent.struct), self._handle, count, *addresses)
+        return starts, stages
+
+    def dense_rows(self) -> DenseRows:
+        """The times of these steps."""
+        steps = [self.accepted_steps(lane) for lane in range(len(self.accepted))]
+        lanes = np.repeat(np.arange(len(self.accepted)), self.accepted)
+        parts = ([getattr(own, name) for own in steps] for name in ("t", "t_end", "anchor", "anchor_end"))
+        t, t_end, anchor, anchor_end = (np.concatenate(part) for part in parts)
+        return DenseRows([], [], [t], [t_end], [lanes], [anchor], [anchor_end], len(lanes))
+
+    def take_outputs(self) -> tuple[torch.Tensor | None, ...]:
+        """values, starts, stages, which are not held here any more."""
+        outputs = (self.values, self.starts, self.stages)
+        self.values = self.starts = self.stages = None
+        return outputs
 
     @property
     def kept_bytes(self) -> int:
@@ -67,20 +92,26 @@ class NativeSolve:
         self,
         problem: Problem,
         field: ReadField,
-        values_bar: torch.Tensor,
+        bars: tuple[torch.Tensor | None, ...],
         gradients: tuple[torch.Tensor | None, ...],
         times_bar: torch.Tensor | None,
     ) -> tuple[torch.Tensor, int]:
-        """(gradient of y0 (samples, dim), calls of the field). gradients: of the field's tensors, filled in; None where
+        """(gradient of y0 (samples, dim), calls of the field). bars: gradients of values, and of starts and stages if
+        there are any. gradients: of the field's tensors, filled in; None where
         unwanted. times_bar: float64, like the times, zeros to be added to."""
         sent = packet(problem, field, probed=self.probed, keep=True, gradients=gradients)
-        values_bar = values_bar.contiguous()
-        y0_bar = values_bar.new_empty(self.samples, self.dim)
+        values_bar, *others = bars
+        if values_bar is None:
+            values_bar = problem.y0.new_zeros(len(problem.times.host), self.samples, self.dim)
+        given = [None if bar is None else bar.contiguous() for bar in (values_bar, *others)]
+        given += [None] * (3 - len(given))
+        y0_bar = problem.y0.new_empty(self.samples, self.dim)
         address = None if times_bar is None else times_bar.data_ptr()
-        bars = PullbackStruct(values_bar.data_ptr() or None, y0_bar.data_ptr(), address, 0)
-        if library().neurode_backward(ctypes.byref(sent.struct), self._handle, ctypes.byref(bars)) != 0:
+        addresses = (None if bar is None else bar.data_ptr() or None for bar in given)
+        pullback = PullbackStruct(*addresses, y0_bar.data_ptr(), address, 0)
+        if library().neurode_backward(ctypes.byref(sent.struct), self._handle, ctypes.byref(pullback)) != 0:
             raise MemoryError("the native way back ran out of memory.")
-        return y0_bar, bars.evaluations
+        return y0_bar, pullback.evaluations
 
     def __del__(self):
         if self._handle:

@@ -11,7 +11,7 @@ from neurode.core.nest import describe
 from neurode.core.state import State, StateLayout
 from neurode.core.transforms import bare, host_array
 from neurode.integration.backward_stats import BackwardStats
-from neurode.integration.problem import Trajectory
+from neurode.integration.recorder import DenseRows
 from neurode.integration.times import OutputTimes
 
 
@@ -90,12 +90,10 @@ class DenseOutput:
         starts: torch.Tensor,
         stages: torch.Tensor,
         dense_matrix: np.ndarray,
-        trajectory: Trajectory,
+        dense: DenseRows,
         y0: torch.Tensor,
         times: OutputTimes,
     ):
-        dense = trajectory.recorder.dense
-        assert dense is not None
         self.layout, self.y0 = layout, layout.flat(y0)
         self.t0 = np.atleast_1d(times.first)
         self.starts, self.stages, self.matrix = starts, stages, dense_matrix

@@ -77,6 +77,10 @@ void neurode_steps(const neurode_problem* problem, const neurode_solve* solve, i
     solve->steps(*problem, rows, values);
 }
 
+void neurode_dense(const neurode_problem* problem, const neurode_solve* solve, int64_t rows, void* starts, void* stages) {
+    solve->dense(*problem, rows, starts, stages);
+}
+
 void neurode_accepted(const neurode_solve* solve, int64_t lane, int64_t accepted, double* t, double* t_end,
                       int64_t* anchor, int64_t* anchor_end) {
     solve->accepted(lane, accepted, t, t_end, anchor, anchor_end);

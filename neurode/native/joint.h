@@ -197,6 +197,7 @@ private:
         const int64_t last = (work_.tableau.stages - 1) * numbers_;
         const bool carried = work_.tableau.fsal;
         T* row = work_.problem.keep ? trail_.add(trail_.first(), interval) : nullptr;
+        T* slopes = work_.dense ? trail_.add_slopes() : nullptr;
         int64_t after = stop;
         for (int64_t b = 0; b < blocks_; ++b) {
             const BlockState<T> own = state(b);
@@ -207,6 +208,10 @@ private:
                     take_row<T>(own.y, i, work_.dim, row);
                     if (carried) take_row<T>(own.k, i, work_.dim, row + work_.dim);
                     row += work_.dim * (carried ? 2 : 1);
+                }
+                if (slopes != nullptr) {
+                    take_row<T>(own.k, i, work_.dim * work_.tableau.stages, slopes);
+                    slopes += work_.dim * work_.tableau.stages;
                 }
                 if (stop > next_)
                     readout_.read(i, times_, interval, next_, stop - next_, output_.row(next_, sample), output_.step());
@@ -231,7 +236,7 @@ private:
                 output_.finish(first(b) + i, next_, reached ? NEURODE_SUCCESS : clock_.status);
             }
         if (trail_.first() != 0) return;
-        report(clock_, 0, outcome_);
+        report(clock_, 0, 1, outcome_);
         kept_ = clock_;
     }
 

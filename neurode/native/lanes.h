@@ -190,6 +190,7 @@ private:
             take_row<T>(state.y, i, work_.dim, row);
             if (work_.tableau.fsal) take_row<T>(state.k, i, work_.dim, row + work_.dim);
         }
+        if (work_.dense) take_row<T>(state.k, i, work_.dim * work_.tableau.stages, trail_.add_slopes());
         const Times times = work_.times(sample);
         int64_t& next = next_[sample - trail_.first()];
         if (output_.reads_inside()) {
@@ -221,7 +222,7 @@ private:
         const Clock& own = clock(sample);
         take_row<T>(y, i, work_.dim, trail_.end(sample, work_.dim));
         output_.finish(sample, next_[sample - trail_.first()], own.status);
-        report(own, sample, outcome_);
+        report(own, sample, work_.samples, outcome_);
     }
 
     const Work<T>& work_;

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define NEURODE_ABI 2
+#define NEURODE_ABI 4
 
 #ifdef __cplusplus
 extern "C" {
@@ -92,21 +92,21 @@ typedef struct {
     int32_t dtype, joint, save, probed, keep, threads;
 } neurode_problem;
 
-/* values: (rows, samples, dim), every number is written (NaN where not reached); for save steps and dense null, see
- * neurode_steps. The others: one a lane (a sample, or the one of a joint solve). */
+/* values: (rows, samples, dim), every number is written (NaN where not reached); for save steps null, see
+ * neurode_steps. times (2, lanes): reached, size of the next step. counts (4, lanes): attempted steps, accepted
+ * ones, calls of f, status. A lane is a sample, or the one of a joint solve. */
 typedef struct {
     void* values;
-    double *reached, *last_size;
-    int64_t *steps, *accepted, *evaluations;
-    int32_t* status;
+    double* times;
+    int64_t* counts;
 } neurode_outcome;
 
-/* values_bar: as values. y0_bar: (samples, dim). times_bar: float64, (num_times)
+/* values_bar: as values. starts_bar, stages_bar: as neurode_dense gives them, or null. y0_bar: (samples, dim). times_bar: float64, (num_times)
  * jointly and (num_times, samples) per sample, null if unwanted. Gradients of weights and
  * terms go where the field's structs point. evaluations: written, calls of f on the way back, as the eager engine counts
  * them. */
 typedef struct {
-    const void* values_bar;
+    const void *values_bar, *starts_bar, *stages_bar;
     void* y0_bar;
     double* times_bar;
     int64_t evaluations;
@@ -128,6 +128,10 @@ NEURODE_API int32_t neurode_backward(const neurode_problem* problem, const neuro
 NEURODE_API int64_t neurode_kept_bytes(const neurode_solve* solve);
 /* States at t0 and after each accepted step: values (rows, samples, dim), NaN below a sample's last. */
 NEURODE_API void neurode_steps(const neurode_problem* problem, const neurode_solve* solve, int64_t rows, void* values);
+/* Of a solve with save dense, what its steps began at, (rows, width), and their slopes, (stages, rows, width). rows: the
+ * accepted steps of all lanes, lane after lane, the first step first; width: all numbers of a lane. */
+NEURODE_API void neurode_dense(const neurode_problem* problem, const neurode_solve* solve, int64_t rows, void* starts,
+                               void* stages);
 /* Accepted steps of a lane, the first one first: t, t_end (accepted), and rows of `times` they are (-1: none). */
 NEURODE_API void neurode_accepted(const neurode_solve* solve, int64_t lane, int64_t accepted, double* t, double* t_end,
                                   int64_t* anchor, int64_t* anchor_end);

@@ -42,9 +42,11 @@ private:
 template <class T>
 class ReverseWorker {
 public:
-    ReverseWorker(const Work<T>& work, const neurode_pullback& bars, const Trail<T>& trail, const Clock* clocks)
+    ReverseWorker(const Work<T>& work, const neurode_pullback& bars, const Trail<T>& trail, const Clock* clocks,
+                  const int64_t* first_step)
         : sums(work.network), times_bar(work.joint && bars.times_bar != nullptr ? work.problem.num_times : 0),
-          work_(work), bars_(bars), trail_(trail), clocks_(clocks), buffers_(work.network),
+          work_(work), bars_(bars), trail_(trail), clocks_(clocks), first_step_(first_step),
+          lanes_(work.joint ? 1 : work.samples), buffers_(work.network),
           recording_(work.network, work.tableau.stages), readout_(work.network, work.tableau),
           numbers_(static_cast<int64_t>(work.dim) * BLOCK), padded_(whole_features(work.dim) * BLOCK), y_(padded_),
           y_bar_(padded_), next_bar_(padded_), y1_bar_(padded_), x_bar_(padded_), k_(numbers_ * work.tableau.stages),
@@ -87,7 +89,7 @@ private:
     // Rows that are y0 itself.
     void pull_beginning(int64_t sample, T* bar) {
         const Times times = work_.times(sample);
-        const int what = work_.problem.save;
+        const int what = work_.save;
         int64_t rows = 0;
         if (what == NEURODE_SAVE_STEPS || (what == NEURODE_SAVE_END && times.at(0) == times.at(times.count - 1))) rows = 1;
         if (what == NEURODE_SAVE_TS) while (rows < times.count && times.at(rows) == times.at(0)) ++rows;
@@ -133,13 +135,14 @@ private:
             put_row<T>(state, work_.dim, y_.data(), i);
             if (fsal) put_row<T>(state + work_.dim, work_.dim, k_.data(), i);
             intervals_.set(i, interval.t, interval.t_end);
-            if (work_.problem.save == NEURODE_SAVE_TS) find_rows(i, interval);
+            if (work_.save == NEURODE_SAVE_TS) find_rows(i, interval);
         }
         make_again(fsal);
         memcpy(static_cast<void*>(y1_bar_.data()), y_bar_.data(), static_cast<size_t>(numbers_) * sizeof(T));
         memset(static_cast<void*>(k_bar_.data()), 0, static_cast<size_t>(k_bar_.size()) * sizeof(T));
         memset(static_cast<void*>(y_bar_.data()), 0, static_cast<size_t>(numbers_) * sizeof(T));
         hear_values();
+        if (work_.dense) hear_steps();
         pull_stages(fsal);
         if (weights_wanted_) add_weights(fsal, work_.tableau.stages - fsal);
         for (int i = 0; i < BLOCK; ++i)
@@ -175,7 +178,7 @@ private:
 
     // Gradients of the values that the steps wrote: at their ends, and inside.
     void hear_values() {
-        const int what = work_.problem.save;
+        const int what = work_.save;
         bool heard = false;
         for (int i = 0; i < BLOCK; ++i) {
             const int64_t sample = sample_[i];
@@ -197,6 +200,22 @@ private:
             row_[i] = first_row_[i];
         }
         if (heard) readout_.pull(intervals_.size, y_bar_.data(), k_bar_.data());
+    }
+
+    // Gradients of the steps themselves, which a dense solution is read from.
+    void hear_steps() {
+        const int64_t lane_width = work_.joint ? work_.samples * work_.dim : work_.dim;
+        for (int i = 0; i < BLOCK; ++i) {
+            if (sample_[i] < 0) continue;
+            const int64_t row = first_step_[work_.joint ? 0 : sample_[i]] + left_[i] - 1;
+            const int64_t at = row * lane_width + (work_.joint ? sample_[i] * work_.dim : 0);
+            if (const T* bar = static_cast<const T*>(bars_.starts_bar))
+                for (int d = 0; d < work_.dim; ++d) y_bar_[d * BLOCK + i] += bar[at + d];
+            if (const T* bar = static_cast<const T*>(bars_.stages_bar))
+                for (int s = 0; s < work_.tableau.stages; ++s)
+                    for (int d = 0; d < work_.dim; ++d)
+                        k_bar_[s * numbers_ + d * BLOCK + i] += bar[s * first_step_[lanes_] * lane_width + at + d];
+        }
     }
 
     void begin_hearing() {
@@ -367,6 +386,9 @@ private:
     const neurode_pullback& bars_;
     const Trail<T>& trail_;
     const Clock* const clocks_;
+    // Rows of the steps of each lane among those of all; the last entry is their number.
+    const int64_t* const first_step_;
+    const int64_t lanes_;
     Buffers<T> buffers_;
     const StepRecording<T> recording_;
     Readout<T> readout_;

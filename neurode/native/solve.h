@@ -15,7 +15,9 @@ template <class T>
 struct Work {
     explicit Work(const neurode_problem& given, bool reverse)
         : problem(given), control(*given.control), network(*given.field, reverse), tableau(*given.method),
-          dim(network.dim()), samples(given.samples), joint(given.joint != 0), adaptive(control.adaptive != 0) {
+          dim(network.dim()),
+          save(given.save == NEURODE_SAVE_DENSE ? NEURODE_SAVE_TS : given.save), dense(given.save == NEURODE_SAVE_DENSE),
+          samples(given.samples), joint(given.joint != 0), adaptive(control.adaptive != 0) {
         parts = given.threads;
         const int64_t blocks = (samples + BLOCK - 1) / BLOCK;
         if (parts > blocks) parts = static_cast<int>(blocks);
@@ -50,6 +52,9 @@ struct Work {
     const Network<T> network;
     const Tableau<T> tableau;
     const int dim;
+    // Dense output is beside the values at output times.
+    const int save;
+    const bool dense;
     const int64_t samples;
     const bool joint, adaptive;
     int parts;
@@ -84,7 +89,7 @@ template <class T>
 class Output {
 public:
     Output(const Work<T>& work, const neurode_outcome& outcome)
-        : work_(work), what_(work.problem.save), values_(static_cast<T*>(outcome.values)) {}
+        : work_(work), what_(work.save), values_(static_cast<T*>(outcome.values)) {}
 
     bool reads_inside() const { return what_ == NEURODE_SAVE_TS; }
     // From a row's values of a sample to those of the next row.
@@ -137,13 +142,13 @@ private:
     T* const values_;
 };
 
-inline void report(const Clock& clock, int64_t lane, const neurode_outcome& outcome) {
-    outcome.reached[lane] = clock.t;
-    outcome.last_size[lane] = clock.size;
-    outcome.steps[lane] = clock.steps;
-    outcome.accepted[lane] = clock.accepted;
-    outcome.evaluations[lane] = clock.evaluations;
-    outcome.status[lane] = clock.status;
+inline void report(const Clock& clock, int64_t lane, int64_t lanes, const neurode_outcome& outcome) {
+    outcome.times[lane] = clock.t;
+    outcome.times[lanes + lane] = clock.size;
+    outcome.counts[lane] = clock.steps;
+    outcome.counts[lanes + lane] = clock.accepted;
+    outcome.counts[2 * lanes + lane] = clock.evaluations;
+    outcome.counts[3 * lanes + lane] = clock.status;
 }
 
 // Arrays of a block on its way, padded so that it can be turned around.

@@ -9,6 +9,7 @@ struct neurode_solve {
     virtual int32_t pull_back(const neurode_problem& problem, neurode_pullback& bars) const = 0;
     virtual int64_t kept_bytes() const = 0;
     virtual void steps(const neurode_problem& problem, int64_t rows, void* values) const = 0;
+    virtual void dense(const neurode_problem& problem, int64_t rows, void* starts, void* stages) const = 0;
     virtual void accepted(int64_t lane, int64_t accepted, double* t, double* t_end, int64_t* anchor,
                           int64_t* anchor_end) const = 0;
 };

@@ -18,7 +18,8 @@ template <class T>
 class Trail {
 public:
     // carried: does a step begin with a slope handed over?
-    void shape(int64_t first, int64_t count, int dim, bool carried, bool joint) {
+    // stages: how many slopes of each step are kept as well.
+    void shape(int64_t first, int64_t count, int dim, bool carried, bool joint, int stages) {
         first_ = first;
         count_ = count;
         joint_ = joint;
@@ -27,6 +28,8 @@ public:
         int64_t per_chunk = 1;
         while (per_chunk * width * static_cast<int64_t>(sizeof(T)) < 65536 && per_chunk < 4096) per_chunk *= 2;
         states_.shape(width, per_chunk);
+        slopes_.shape(static_cast<int64_t>(stages) * dim * (joint ? count : 1), stages == 0 ? 4096 : 16);
+        of_sample_ = static_cast<int64_t>(stages) * dim;
         marks_.shape(1, 256);
         last_.resize(joint ? 1 : count);
         for (int64_t i = 0; i < last_.size(); ++i) last_[i] = -1;
@@ -39,6 +42,11 @@ public:
         last = marks_.count() - 1;
         return states_.add();
     }
+    // Beside it, where they are kept: all slopes of the step last added, (stages, dim) a sample.
+    T* add_slopes() { return slopes_.add(); }
+    const T* slopes(int64_t step, int64_t sample) const {
+        return slopes_.at(step) + (joint_ ? (sample - first_) * of_sample_ : 0);
+    }
     int64_t last(int64_t sample) const { return last_[joint_ ? 0 : sample - first_]; }
     const Mark& mark(int64_t step) const { return *marks_.at(step); }
     // y and the slope handed over, of a sample that took the step.
@@ -50,12 +58,12 @@ public:
     const T* end(int64_t sample, int dim) const { return end_.data() + (sample - first_) * dim; }
     int64_t first() const { return first_; }
     int64_t count() const { return count_; }
-    int64_t bytes() const { return states_.bytes() + marks_.bytes() + end_.size() * static_cast<int64_t>(sizeof(T)); }
+    int64_t bytes() const { return states_.bytes() + slopes_.bytes() + marks_.bytes() + end_.size() * static_cast<int64_t>(sizeof(T)); }
 
 private:
-    int64_t first_ = 0, count_ = 0, row_ = 0;
+    int64_t first_ = 0, count_ = 0, row_ = 0, of_sample_ = 0;
     bool joint_ = false;
-    Rows<T> states_;
+    Rows<T> states_, slopes_;
     Rows<Mark> marks_;
     Array<int64_t> last_;
     Array<T> end_;

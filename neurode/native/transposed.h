@@ -12,8 +12,14 @@ namespace NEURODE_VARIANT {
 template <class T, int STEP, int... I>
 NEURODE_INLINE void exchange(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, I...>) {
     constexpr int width = WIDTH<T>;
+#if defined(__clang__) || __GNUC__ >= 12
     Vec<T> low = __builtin_shufflevector(a, b, ((I & STEP) ? width + I - STEP : I)...);
     Vec<T> high = __builtin_shufflevector(a, b, ((I & STEP) ? width + I : I + STEP)...);
+#else
+    // Older GCC has this one only, and Clang has not.
+    Vec<T> low = __builtin_shuffle(a, b, Int<T>{((I & STEP) ? width + I - STEP : I)...});
+    Vec<T> high = __builtin_shuffle(a, b, Int<T>{((I & STEP) ? width + I : I + STEP)...});
+#endif
     a = low;
     b = high;
 }

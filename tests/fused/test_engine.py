@@ -71,10 +71,9 @@ def test_auto_takes_what_it_can_read_and_says_so():
         ({"f": lambda t, y: -(y**3)}, "because it calls pow on the state or on time. Use engine='auto'"),
         ({"gradient": "direct"}, "because gradient='direct' is plain autograd"),
         ({"gradient": "adjoint"}, r"because it does not compute Adjoint\("),
-        ({"save": "dense"}, "because save='dense' keeps the stages"),
         ({"y0": (torch.ones(2), torch.ones(2)), "f": lambda t, y: y}, "because the state is a tuple"),
     ],
-    ids=["field", "direct", "adjoint", "dense", "tuple"],
+    ids=["field", "direct", "adjoint", "tuple"],
 )
 def test_fused_says_what_it_cannot_do(options, message):
     options = {"f": a_field(), "y0": a_state(), "ts": TS, **options}

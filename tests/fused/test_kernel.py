@@ -27,7 +27,7 @@ def steps_of(method: str) -> dict:
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
-@pytest.mark.parametrize("save", ["ts", "end", "steps"])
+@pytest.mark.parametrize("save", ["ts", "end", "steps", "dense"])
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_gives_the_eager_values_and_gradients(method, save, batching):
     field, y0 = made_field((3, 10, 7), clocks=("t",)), states(19, 3)
@@ -58,7 +58,7 @@ def test_steps_from_one_output_time_to_the_next(method, batching):
     assert_same_gradients(both, [y0, ts, *field.tensors])
 
 
-@pytest.mark.parametrize("save", ["ts", "end", "steps"])
+@pytest.mark.parametrize("save", ["ts", "end", "steps", "dense"])
 @pytest.mark.parametrize("method", ["dopri5", "heun"])
 def test_every_sample_has_its_own_times_and_number_of_them(method, save):
     generator = torch.Generator().manual_seed(2)
@@ -118,7 +118,7 @@ def test_a_joint_state_of_any_shape():
     activation=st.sampled_from(ACTIVATIONS),
     method=st.sampled_from(sorted(METHODS)),
     batching=st.sampled_from(BATCHINGS),
-    save=st.sampled_from(["ts", "end", "steps"]),
+    save=st.sampled_from(["ts", "end", "steps", "dense"]),
     bias=st.sampled_from(["none", "shared", "rows"]),
     clock=st.sampled_from([(), ("t",), ("sin",), ("cos", "t")]),
     threads=st.sampled_from([1, 2, 3]),
@@ -136,6 +136,17 @@ def test_any_size_gives_the_eager_result(
         both = solve_both(field, y0, ts, method=method, batching=batching, save=save, **steps_of(method))
         both.assert_equal()
         assert_same_gradients(both, [y0, ts, *field.tensors])
+
+
+@pytest.mark.parametrize(
+    "widths", [(1, 1024), (1023, 1), (17, 1000, 513), (255, 256, 257), (1, 1, 1), (64, 31, 33, 65)]
+)
+def test_layers_of_up_to_a_thousand_units_and_odd_ones(widths):
+    field, y0 = made_field(widths), states(13, widths[0])
+    for batching in BATCHINGS:
+        both = solve_both(field, y0, [0.0, 0.3, 0.5], step_size=0.25, batching=batching)
+        both.assert_equal()
+        assert_same_gradients(both, [y0, *field.tensors])
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)

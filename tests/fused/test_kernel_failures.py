@@ -45,7 +45,7 @@ def test_a_state_that_grows_beyond_all_numbers(method, batching):
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
-@pytest.mark.parametrize("save", ["ts", "end", "steps"])
+@pytest.mark.parametrize("save", ["ts", "end", "steps", "dense"])
 @pytest.mark.parametrize("method", adaptive_methods())
 def test_steps_run_out(method, save, batching):
     field, y0 = made_field((3, 16), gain=4.0), states(18, 3)

@@ -57,18 +57,17 @@ struct Case {
         }
         neurode_problem problem = {&field, &method, &control, y0.data(), times.data(), ragged ? lengths.data() : nullptr,
                                    samples, times_each, joint ? 0 : times_each, sizeof(Real) == 8, joint, save, 0, 1, threads};
-        std::vector<double> reached(lanes), last(lanes);
-        std::vector<int64_t> steps(lanes), accepted(lanes), evaluations(lanes);
-        std::vector<int32_t> status(lanes);
+        std::vector<double> ends(2 * lanes);
+        std::vector<int64_t> counts(4 * lanes);
+        const int64_t* accepted = counts.data() + lanes;
         size_t count = save == NEURODE_SAVE_TS ? times_each : 1;
         std::vector<Real> values(count * samples * dim), bar;
-        neurode_outcome outcome = {save == NEURODE_SAVE_STEPS ? nullptr : values.data(), reached.data(), last.data(),
-                                   steps.data(), accepted.data(), evaluations.data(), status.data()};
+        neurode_outcome outcome = {save == NEURODE_SAVE_STEPS ? nullptr : values.data(), ends.data(), counts.data()};
         neurode_solve* solve = neurode_forward(&problem, &outcome);
         if (solve == nullptr) std::abort();
         if (save == NEURODE_SAVE_STEPS) {
             count = 1;
-            for (int64_t one : accepted) count = std::max(count, size_t(one) + 1);
+            for (int lane = 0; lane < lanes; lane++) count = std::max(count, size_t(accepted[lane]) + 1);
             values.assign(count * samples * dim, 0);
             neurode_steps(&problem, solve, int64_t(count), values.data());
         }
@@ -80,7 +79,7 @@ struct Case {
         if (y0_bar != nullptr) {
             y0_bar->assign(y0.size(), 0);
             std::vector<double> times_bar(times.size());
-            neurode_pullback bars = {bar.data(), y0_bar->data(), times_bar.data(), 0};
+            neurode_pullback bars = {bar.data(), nullptr, nullptr, y0_bar->data(), times_bar.data(), 0};
             for (int again = 0; again < 2; again++)
                 if (neurode_backward(&problem, solve, &bars) != 0) std::abort();
             std::vector<double> t(accepted[0]), t_end(accepted[0]);
