@@ -105,13 +105,13 @@ def _is_ours(code: CodeType) -> bool:
     return code.co_filename.startswith(_OWN)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def _is_trusted(code: CodeType) -> bool:
     """Is it torch's, ours, or of Python's own that only passes calls on?"""
     return code.co_filename.startswith(_TORCH) or _is_ours(code) or code.co_filename in _PYTHON
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def _reason_against(code: CodeType) -> str | None:
     name = code.co_filename
     if name.startswith(_TORCH):

@@ -97,8 +97,11 @@ def _field_refusal(problem: Problem, field: ReadField) -> str | None:
 
 
 def run(problem: Problem, field: ReadField, *, probed: bool | None = None, checked: bool = False) -> FusedRun:
-    """Solve. probed: does f(t0, y0) count as called for every sample, as it is in the eager engine to find out what f
-    depends on? None: as there, wherever gradients are enabled. checked: was `refusal` asked before? Raises ValueError for what it names.
+    """Solve.
+
+    probed: does f(t0, y0) count as called for every sample, as it is in the eager engine to find out what f depends on?
+    None: as there, wherever gradients are enabled. checked: was `refusal` asked before? Raises ValueError for what it
+    names.
     """
     reason = None if checked else refusal(problem, field)
     if reason is not None:

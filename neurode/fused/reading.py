@@ -20,7 +20,7 @@ from neurode.fused.evaluation import derivative
 from neurode.fused.field import ReadField, Unreadable
 from neurode.fused.form import CannotRead
 from neurode.fused.guard import Witness, apart, watched
-from neurode.fused.survey import STEADY, Survey, names_read
+from neurode.fused.survey import Survey, is_steady, names_read
 from neurode.fused.tracing import Tracer
 
 MOST = 256
@@ -165,7 +165,7 @@ def _steady(witness: Witness, survey: Survey) -> tuple[tuple[dict[str, Any], str
             return None
         for name in names_read(code):
             if name in names:
-                if not isinstance(names[name], STEADY):
+                if not is_steady(names[name]):
                     return None
                 found.append((names, name, names[name]))
     return tuple(found)

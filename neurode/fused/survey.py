@@ -6,7 +6,7 @@ a training step. Looking costs some ten microseconds.
 
 import dis
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -77,7 +77,12 @@ class Survey:
             return PerSample, self._look(thing.value)
         if isinstance(thing, partial):
             return partial, self._look(thing.func), self._look(thing.args), self._look(thing.keywords)
-        if isinstance(thing, (type, ModuleType, BuiltinFunctionType)):
+        if isinstance(thing, type):
+            return self._class(thing)
+        if isinstance(thing, ModuleType):
+            self.is_known = self.is_known and _is_settled(thing.__name__)  # its names may come to mean something else
+            return thing
+        if isinstance(thing, BuiltinFunctionType):
             return thing
         if not callable(thing):
             self.is_known = False
@@ -86,7 +91,20 @@ class Survey:
         own = getattr(thing, "__dict__", None)
         if not isinstance(call, FunctionType) or own is None:
             self.is_known = False
-        return thing.__class__, self._look(call), self._look(own)
+        return self._class(thing.__class__), self._look(call), self._look(own)
+
+    def _class(self, kind: type) -> Any:
+        """A class with what its instances may read from it."""
+        users = _users_classes(kind)
+        if not users:
+            return kind
+        found: list[Any] = [kind]
+        for one in users:
+            for name, thing in one.__dict__.items():
+                if not name.startswith("__"):
+                    named = isinstance(thing, (FunctionType, property, staticmethod, classmethod))
+                    found += (name, thing if named else self._look(thing))
+        return tuple(found)
 
     def _module(self, module: nn.Module) -> Any:
         if isinstance(module, torch.jit.ScriptModule):
@@ -95,7 +113,7 @@ class Survey:
         for name in _HOOKS:
             if own[name]:
                 raise CannotRead(f"its {kind.__name__} has hooks")
-        found: list[Any] = [kind, kind.forward, module.training]
+        found: list[Any] = [self._class(kind), kind.forward, module.training]
         for table in _TABLES:
             for name, thing in own[table].items():
                 found += (name, self._look(thing))
@@ -122,7 +140,7 @@ class Survey:
         return tuple(found)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def names_read(code: CodeType) -> tuple[str, ...]:
     """The names that this code, and functions made in it, look up among the globals."""
     found = [step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
@@ -132,5 +150,22 @@ def names_read(code: CodeType) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-STEADY = (*_PLAIN, type, ModuleType, FunctionType, BuiltinFunctionType)
-"""What a name may stand for, if it is enough to see that it still stands for the same."""
+def is_steady(thing: Any) -> bool:
+    """Is it enough to see that a name still stands for the very same thing?"""
+    if isinstance(thing, type):
+        return _is_settled(thing.__module__)
+    if isinstance(thing, ModuleType):
+        return _is_settled(thing.__name__)
+    return isinstance(thing, (*_PLAIN, FunctionType, BuiltinFunctionType))
+
+
+@lru_cache(maxsize=1024)
+def _users_classes(kind: type) -> tuple[type, ...]:
+    """Those that it is made of which may change: not torch's and Python's own."""
+    return tuple(one for one in kind.__mro__ if not _is_settled(one.__module__))
+
+
+@cache
+def _is_settled(module: str) -> bool:
+    """Does a module of this name never change what its names mean?"""
+    return module.split(".")[0] in ("torch", "builtins", "math", "operator", "abc", "typing")

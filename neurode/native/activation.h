@@ -78,7 +78,8 @@ struct GeluTanh {
     template <class T, bool SLOPE>
     static NEURODE_INLINE Vec<T> value(Vec<T> z, Vec<T>& slope) {
         // As a logistic function of twice the inner one: its tail would drown in the rounding of 1 + tanh.
-        const T k = static_cast<T>(2 * 0.79788456080286535588), cube = static_cast<T>(0.044715), one = static_cast<T>(1);
+        const T k = static_cast<T>(2 * 0.79788456080286535588), cube = static_cast<T>(0.044715),
+                one = static_cast<T>(1);
         Vec<T> bounded = at_least<T>(at_most<T>(z, static_cast<T>(1000)), static_cast<T>(-1000));
         Vec<T> square = bounded * bounded;
         Vec<T> e = exponential_within<T>(-magnitude<T>(bounded * k * (square * cube + one)));
@@ -117,15 +118,24 @@ void apply(T* z, T* slope, int count) {
 template <class T>
 void activate(int activation, T* z, T* slope, int count) {
     switch (activation) {
-        case NEURODE_TANH: return apply<T, Tanh>(z, slope, count);
-        case NEURODE_SILU: return apply<T, Silu>(z, slope, count);
-        case NEURODE_SOFTPLUS: return apply<T, Softplus>(z, slope, count);
-        case NEURODE_RELU: return apply<T, Relu>(z, slope, count);
-        case NEURODE_ELU: return apply<T, Elu>(z, slope, count);
-        case NEURODE_GELU: return apply<T, Gelu>(z, slope, count);
-        case NEURODE_GELU_TANH: return apply<T, GeluTanh>(z, slope, count);
-        case NEURODE_SIN: return apply<T, Sin>(z, slope, count);
-        default: return;
+        case NEURODE_TANH:
+            return apply<T, Tanh>(z, slope, count);
+        case NEURODE_SILU:
+            return apply<T, Silu>(z, slope, count);
+        case NEURODE_SOFTPLUS:
+            return apply<T, Softplus>(z, slope, count);
+        case NEURODE_RELU:
+            return apply<T, Relu>(z, slope, count);
+        case NEURODE_ELU:
+            return apply<T, Elu>(z, slope, count);
+        case NEURODE_GELU:
+            return apply<T, Gelu>(z, slope, count);
+        case NEURODE_GELU_TANH:
+            return apply<T, GeluTanh>(z, slope, count);
+        case NEURODE_SIN:
+            return apply<T, Sin>(z, slope, count);
+        default:
+            return;
     }
 }
 

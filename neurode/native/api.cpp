@@ -12,8 +12,9 @@ bool runs_here(const neurode_variant& variant) {
 #if defined(NEURODE_X86_VARIANTS)
     __builtin_cpu_init();
     if (&variant == &neurode_avx512)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma");
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("fma");
     if (&variant == &neurode_avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
     return &variant == &neurode_baseline;
@@ -77,7 +78,8 @@ void neurode_steps(const neurode_problem* problem, const neurode_solve* solve, i
     solve->steps(*problem, rows, values);
 }
 
-void neurode_dense(const neurode_problem* problem, const neurode_solve* solve, int64_t rows, void* starts, void* stages) {
+void neurode_dense(const neurode_problem* problem, const neurode_solve* solve, int64_t rows, void* starts,
+                   void* stages) {
     solve->dense(*problem, rows, starts, stages);
 }
 

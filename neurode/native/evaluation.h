@@ -60,7 +60,8 @@ void evaluate(const Network<T>& network, const T* t, const T* y, T* out, Buffers
         multiply<T>(layer.forward, x, layer.bias, start_of<T>(network, layer, t, buffers), to);
         activate<T>(layer.activation, to, recording != nullptr ? recording->slope[i] : nullptr, layer.out * BLOCK);
         if (layer.skip != 0) {
-            for (int n = 0; n < layer.out * BLOCK; n += WIDTH<T>) store<T>(to + n, load<T>(to + n) + load<T>(x + n) * layer.skip);
+            for (int n = 0; n < layer.out * BLOCK; n += WIDTH<T>)
+                store<T>(to + n, load<T>(to + n) + load<T>(x + n) * layer.skip);
         }
         x = to;
     }
@@ -96,7 +97,8 @@ void pull_activation(const Network<T>& network, const Layer<T>& layer, const T* 
         const Term<T>& term = layer.terms[j];
         T* sum = (term.rows ? sums.rows.data() : sums.shared.data()) + term.at * BLOCK;
         if (term.clock == NEURODE_CLOCK_ONE) {
-            for (int n = 0; n < layer.out * BLOCK; n += WIDTH<T>) store<T>(sum + n, load<T>(sum + n) + load<T>(slope + n));
+            for (int n = 0; n < layer.out * BLOCK; n += WIDTH<T>)
+                store<T>(sum + n, load<T>(sum + n) + load<T>(slope + n));
             continue;
         }
         for (int p = 0; p < BLOCK; p += WIDTH<T>) {
@@ -139,7 +141,8 @@ void pull_back(const Network<T>& network, const T* t, T* out_bar, T* y_bar, Buff
             if (start == nullptr) {
                 start = y_bar;
             } else {
-                for (int64_t n = 0; n < numbers; n += WIDTH<T>) store<T>(start + n, load<T>(start + n) + load<T>(y_bar + n));
+                for (int64_t n = 0; n < numbers; n += WIDTH<T>)
+                    store<T>(start + n, load<T>(start + n) + load<T>(y_bar + n));
             }
         }
         T* to = i == 0 ? y_bar : buffers.turn[i & 1].data();

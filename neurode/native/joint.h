@@ -46,11 +46,23 @@ template <class T>
 class JointWorker {
 public:
     JointWorker(const Work<T>& work, const neurode_outcome& outcome, Trail<T>& trail, Clock& kept, Exchange& exchange)
-        : work_(work), outcome_(outcome), output_(work, outcome), trail_(trail), kept_(kept), turn_(exchange), buffers_(work.network),
-          tolerance_(work), readout_(work.network, work.tableau), numbers_(static_cast<int64_t>(work.dim) * BLOCK),
-          padded_(whole_features(work.dim) * BLOCK), blocks_((trail.count() + BLOCK - 1) / BLOCK), y_(blocks_ * padded_),
-          y1_(blocks_ * padded_), k_(blocks_ * numbers_ * work.tableau.stages),
-          terms_(blocks_ * work.network.row_terms * BLOCK), times_(work.times(0)) {}
+        : work_(work),
+          outcome_(outcome),
+          output_(work, outcome),
+          trail_(trail),
+          kept_(kept),
+          turn_(exchange),
+          buffers_(work.network),
+          tolerance_(work),
+          readout_(work.network, work.tableau),
+          numbers_(static_cast<int64_t>(work.dim) * BLOCK),
+          padded_(whole_features(work.dim) * BLOCK),
+          blocks_((trail.count() + BLOCK - 1) / BLOCK),
+          y_(blocks_ * padded_),
+          y1_(blocks_ * padded_),
+          k_(blocks_ * numbers_ * work.tableau.stages),
+          terms_(blocks_ * work.network.row_terms * BLOCK),
+          times_(work.times(0)) {}
 
     void run() {
         clock_.begin(times_, work_.control);
@@ -73,7 +85,8 @@ private:
         return static_cast<int>(left < BLOCK ? left : BLOCK);
     }
     BlockState<T> state(int64_t block) {
-        return {y_.data() + block * padded_, k_.data() + block * numbers_ * work_.tableau.stages, y1_.data() + block * padded_};
+        return {y_.data() + block * padded_, k_.data() + block * numbers_ * work_.tableau.stages,
+                y1_.data() + block * padded_};
     }
     // What belongs to a block's samples, into the worker's hands.
     void take_up(int64_t block) {
@@ -161,7 +174,8 @@ private:
         }
         turn_.hear(change, unused);
         ++clock_.evaluations;
-        clock_.size = fmin(first_step(h0, d1, sqrt(change) / root(), length, work_.tableau.order), work_.control.max_step);
+        clock_.size =
+            fmin(first_step(h0, d1, sqrt(change) / root(), length, work_.tableau.order), work_.control.max_step);
     }
 
     void advance() {

@@ -1,4 +1,5 @@
 #define NEURODE_VARIANT neurode_kernel_baseline
 #include "kernel.inc"
 
-const neurode_variant neurode_baseline = {"baseline", neurode_kernel_baseline::forward, neurode_kernel_baseline::activations};
+const neurode_variant neurode_baseline = {"baseline", neurode_kernel_baseline::forward,
+                                          neurode_kernel_baseline::activations};

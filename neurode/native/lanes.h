@@ -10,9 +10,17 @@ template <class T>
 class LaneWorker {
 public:
     LaneWorker(const Work<T>& work, const neurode_outcome& outcome, Trail<T>& trail, Clock* clocks, bool any_moves)
-        : work_(work), outcome_(outcome), output_(work, outcome), trail_(trail), any_moves_(any_moves),
-          buffers_(work.network), block_(work), tolerance_(work), readout_(work.network, work.tableau),
-          clocks_(clocks), next_(trail.count()),
+        : work_(work),
+          outcome_(outcome),
+          output_(work, outcome),
+          trail_(trail),
+          any_moves_(any_moves),
+          buffers_(work.network),
+          block_(work),
+          tolerance_(work),
+          readout_(work.network, work.tableau),
+          clocks_(clocks),
+          next_(trail.count()),
           first_(work.tableau.fsal ? trail.count() * work.dim : 0) {}
 
     void run() {
@@ -69,7 +77,8 @@ private:
             Clock& own = clock(base + i);
             if (alive[i]) own.evaluations += (work_.problem.probed ? 0 : 1) + (chosen ? 1 : 0);
             if (alive[i]) own.size = work_.adaptive ? fmin(work_.control.first_step, work_.control.max_step) : 0;
-            if (work_.tableau.fsal) take_row<T>(state.k, i, work_.dim, first_.data() + (base + i - trail_.first()) * work_.dim);
+            if (work_.tableau.fsal)
+                take_row<T>(state.k, i, work_.dim, first_.data() + (base + i - trail_.first()) * work_.dim);
         }
         if (chosen) choose_sizes(base, count, alive);
     }
@@ -97,7 +106,8 @@ private:
         for (int i = 0; i < count; ++i) {
             if (!alive[i]) continue;
             Clock& own = clock(base + i);
-            const double size = first_step(h0[i], sqrt(d1[i]) / root, sqrt(change[i]) / root, fabs(own.t1 - own.t), work_.tableau.order);
+            const double size = first_step(h0[i], sqrt(d1[i]) / root, sqrt(change[i]) / root, fabs(own.t1 - own.t),
+                                           work_.tableau.order);
             own.size = fmin(size, work_.control.max_step);
         }
     }
@@ -123,7 +133,8 @@ private:
         const int64_t sample = sample_[i] = waiting_++;
         const BlockState<T> state = block_.state();
         put_row<T>(work_.y0(sample), work_.dim, state.y, i);
-        if (work_.tableau.fsal) put_row<T>(first_.data() + (sample - trail_.first()) * work_.dim, work_.dim, state.k, i);
+        if (work_.tableau.fsal)
+            put_row<T>(first_.data() + (sample - trail_.first()) * work_.dim, work_.dim, state.k, i);
         work_.put_terms(sample, buffers_.terms.data(), i);
         tolerance_.put(work_, sample, i);
         ++busy_;
@@ -214,7 +225,9 @@ private:
             const Int<T> mask = *reinterpret_cast<const Int<T>*>(took + n % BLOCK);
             const Vec<T> end = load<T>(state.y1 + n);
             store<T>(state.y + n, all ? end : select<T>(mask, end, load<T>(state.y + n)));
-            if (work_.tableau.fsal) store<T>(state.k + n, all ? load<T>(last + n) : select<T>(mask, load<T>(last + n), load<T>(state.k + n)));
+            if (work_.tableau.fsal)
+                store<T>(state.k + n,
+                         all ? load<T>(last + n) : select<T>(mask, load<T>(last + n), load<T>(state.k + n)));
         }
     }
 

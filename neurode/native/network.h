@@ -6,9 +6,7 @@
 
 namespace NEURODE_VARIANT {
 
-constexpr int whole_features(int features) {
-    return (features + BLOCK - 1) / BLOCK * BLOCK;
-}
+constexpr int whole_features(int features) { return (features + BLOCK - 1) / BLOCK * BLOCK; }
 
 // A part of a layer's bias. rows: a row a sample. at: where its weights stand among those of a block of samples (see
 // Network::term_rows), or among the shared ones.
@@ -96,8 +94,13 @@ private:
         for (int j = 0; j < from.num_terms; ++j) {
             const neurode_term& given = from.terms[j];
             Term<T>& term = layer.terms[j];
-            term = {static_cast<const T*>(given.weight), given.row_stride, given.stride, static_cast<T>(given.rate),
-                    given.clock, given.row_stride != 0, 0};
+            term = {static_cast<const T*>(given.weight),
+                    given.row_stride,
+                    given.stride,
+                    static_cast<T>(given.rate),
+                    given.clock,
+                    given.row_stride != 0,
+                    0};
             int64_t& place = term.rows ? row_terms : shared_terms;
             term.at = place;
             place += from.out;
@@ -122,20 +125,28 @@ private:
 template <class T>
 NEURODE_INLINE Vec<T> clock_value(const Term<T>& term, Vec<T> t) {
     switch (term.clock) {
-        case NEURODE_CLOCK_T: return t;
-        case NEURODE_CLOCK_SIN: return sine_or_cosine<T, false>(t * term.rate);
-        case NEURODE_CLOCK_COS: return sine_or_cosine<T, true>(t * term.rate);
-        default: return broadcast<T>(1);
+        case NEURODE_CLOCK_T:
+            return t;
+        case NEURODE_CLOCK_SIN:
+            return sine_or_cosine<T, false>(t * term.rate);
+        case NEURODE_CLOCK_COS:
+            return sine_or_cosine<T, true>(t * term.rate);
+        default:
+            return broadcast<T>(1);
     }
 }
 
 template <class T>
 NEURODE_INLINE Vec<T> clock_slope(const Term<T>& term, Vec<T> t) {
     switch (term.clock) {
-        case NEURODE_CLOCK_T: return broadcast<T>(1);
-        case NEURODE_CLOCK_SIN: return sine_or_cosine<T, true>(t * term.rate) * term.rate;
-        case NEURODE_CLOCK_COS: return sine_or_cosine<T, false>(t * term.rate) * -term.rate;
-        default: return broadcast<T>(0);
+        case NEURODE_CLOCK_T:
+            return broadcast<T>(1);
+        case NEURODE_CLOCK_SIN:
+            return sine_or_cosine<T, true>(t * term.rate) * term.rate;
+        case NEURODE_CLOCK_COS:
+            return sine_or_cosine<T, false>(t * term.rate) * -term.rate;
+        default:
+            return broadcast<T>(0);
     }
 }
 

@@ -27,13 +27,7 @@ enum neurode_activation_kind {
     NEURODE_SIN
 };
 enum neurode_clock { NEURODE_CLOCK_T, NEURODE_CLOCK_SIN, NEURODE_CLOCK_COS, NEURODE_CLOCK_ONE };
-enum neurode_status {
-    NEURODE_SUCCESS,
-    NEURODE_MAX_STEPS,
-    NEURODE_STEP_TOO_SMALL,
-    NEURODE_NON_FINITE,
-    NEURODE_RUNNING
-};
+enum neurode_status { NEURODE_SUCCESS, NEURODE_MAX_STEPS, NEURODE_STEP_TOO_SMALL, NEURODE_NON_FINITE, NEURODE_RUNNING };
 enum neurode_save { NEURODE_SAVE_TS, NEURODE_SAVE_END, NEURODE_SAVE_STEPS, NEURODE_SAVE_DENSE };
 
 /* A part of a layer's bias: clock(rate t) weight. weight: (out), or a row a sample (row_stride not 0). Strides count
@@ -79,8 +73,9 @@ typedef struct {
     int32_t adaptive, padding;
 } neurode_control;
 
-/* joint: one step size for all. times: (num_times) of each sample, those of the next one time_stride further (0: the same
- * for all). lengths: (samples) how many each has, or null. probed: f(t0, y0) counts as called for every sample. keep: for the reverse pass. */
+/* joint: one step size for all. times: (num_times) of each sample, those of the next one time_stride further (0: the
+ * same for all). lengths: (samples) how many each has, or null. probed: f(t0, y0) counts as called for every sample.
+ * keep: for the reverse pass. */
 typedef struct {
     const neurode_field* field;
     const neurode_method* method;
@@ -101,10 +96,10 @@ typedef struct {
     int64_t* counts;
 } neurode_outcome;
 
-/* values_bar: as values. starts_bar, stages_bar: as neurode_dense gives them, or null. y0_bar: (samples, dim). times_bar: float64, (num_times)
- * jointly and (num_times, samples) per sample, null if unwanted. Gradients of weights and
- * terms go where the field's structs point. evaluations: written, calls of f on the way back, as the eager engine counts
- * them. */
+/* values_bar: as values. starts_bar, stages_bar: as neurode_dense gives them, or null. y0_bar: (samples, dim).
+ * times_bar: float64, (num_times) jointly and (num_times, samples) per sample, null if unwanted. Gradients of weights
+ * and terms go where the field's structs point. evaluations: written, calls of f on the way back, as the eager engine
+ * counts them. */
 typedef struct {
     const void *values_bar, *starts_bar, *stages_bar;
     void* y0_bar;
@@ -122,14 +117,16 @@ NEURODE_API const char* neurode_variant_name(void);
 NEURODE_API int32_t neurode_use_variant(const char* name);
 /* Solves. What the reverse pass and neurode_steps need stays in the result until neurode_free; null: out of memory. */
 NEURODE_API neurode_solve* neurode_forward(const neurode_problem* problem, neurode_outcome* outcome);
-/* May run more than once. problem: that of the forward pass, in the same or in equal memory. 0, or -1: out of memory. */
-NEURODE_API int32_t neurode_backward(const neurode_problem* problem, const neurode_solve* solve, neurode_pullback* bars);
+/* May run more than once. problem: that of the forward pass, in the same or in equal memory. 0, or -1: out of memory.
+ */
+NEURODE_API int32_t neurode_backward(const neurode_problem* problem, const neurode_solve* solve,
+                                     neurode_pullback* bars);
 /* Bytes that a solve keeps. */
 NEURODE_API int64_t neurode_kept_bytes(const neurode_solve* solve);
 /* States at t0 and after each accepted step: values (rows, samples, dim), NaN below a sample's last. */
 NEURODE_API void neurode_steps(const neurode_problem* problem, const neurode_solve* solve, int64_t rows, void* values);
-/* Of a solve with save dense, what its steps began at, (rows, width), and their slopes, (stages, rows, width). rows: the
- * accepted steps of all lanes, lane after lane, the first step first; width: all numbers of a lane. */
+/* Of a solve with save dense, what its steps began at, (rows, width), and their slopes, (stages, rows, width). rows:
+ * the accepted steps of all lanes, lane after lane, the first step first; width: all numbers of a lane. */
 NEURODE_API void neurode_dense(const neurode_problem* problem, const neurode_solve* solve, int64_t rows, void* starts,
                                void* stages);
 /* Accepted steps of a lane, the first one first: t, t_end (accepted), and rows of `times` they are (-1: none). */
@@ -137,7 +134,8 @@ NEURODE_API void neurode_accepted(const neurode_solve* solve, int64_t lane, int6
                                   int64_t* anchor, int64_t* anchor_end);
 NEURODE_API void neurode_free(neurode_solve* solve);
 /* An activation over n numbers: value and slope. For tests. */
-NEURODE_API void neurode_activate(int32_t activation, int32_t dtype, int64_t n, const void* z, void* value, void* slope);
+NEURODE_API void neurode_activate(int32_t activation, int32_t dtype, int64_t n, const void* z, void* value,
+                                  void* slope);
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,8 @@ constexpr int rows_beside(int panels) {
 }
 
 // sum (rows, stride) += a b over the samples of all stages, for a tile of ROWS rows and PANELS vectors.
-// a: blocks, feature-major, of which the tile's rows are the first; b: rows a sample. Stages lie a_stage, b_stage apart.
+// a: blocks, feature-major, of which the tile's rows are the first; b: rows a sample. Stages lie a_stage, b_stage
+// apart.
 template <class T, int PANELS, int ROWS>
 NEURODE_INLINE void outer_tile(const T* a, const T* b, int stages, int64_t a_stage, int64_t stride, T* sum) {
     Vec<T> total[ROWS][PANELS];
@@ -55,7 +56,8 @@ void outer_panel(int rows, const T* a, const T* b, int stages, int64_t a_stage, 
     constexpr int most = rows_beside<T>(PANELS);
     const int tiles = (rows + most - 1) / most;
     for (int tile = 0; tile < tiles; ++tile) {
-        const int64_t begin = static_cast<int64_t>(tile) * rows / tiles, end = static_cast<int64_t>(tile + 1) * rows / tiles;
+        const int64_t begin = static_cast<int64_t>(tile) * rows / tiles,
+                      end = static_cast<int64_t>(tile + 1) * rows / tiles;
         outer_rows<T, PANELS, most>(static_cast<int>(end - begin), a + begin * BLOCK, b, stages, a_stage, stride,
                                     sum + begin * stride);
     }
@@ -68,8 +70,12 @@ void add_outer_products(int rows, const T* a, int64_t a_stage, const T* b, int64
     while (panels > 0) {
         const int take = panels >= MOST_PANELS ? MOST_PANELS : static_cast<int>(panels);
         switch (take) {
-            case 1: outer_panel<T, 1>(rows, a, b + column, stages, a_stage, stride, sum + column); break;
-            case 2: outer_panel<T, 2>(rows, a, b + column, stages, a_stage, stride, sum + column); break;
+            case 1:
+                outer_panel<T, 1>(rows, a, b + column, stages, a_stage, stride, sum + column);
+                break;
+            case 2:
+                outer_panel<T, 2>(rows, a, b + column, stages, a_stage, stride, sum + column);
+                break;
             case 3:
                 if constexpr (MOST_PANELS > 2)
                     outer_panel<T, 3>(rows, a, b + column, stages, a_stage, stride, sum + column);

@@ -32,11 +32,15 @@ template <class T>
 class Readout {
 public:
     Readout(const Network<T>& network, const Tableau<T>& tableau)
-        : dim_(network.dim()), stride_(round_up<T>(network.dim())), degree_(tableau.degree), tableau_(tableau),
-          block_(whole_features(network.dim()) * BLOCK), rows_((tableau.degree + 1) * BLOCK * stride_) {}
+        : dim_(network.dim()),
+          stride_(round_up<T>(network.dim())),
+          degree_(tableau.degree),
+          tableau_(tableau),
+          block_(whole_features(network.dim()) * BLOCK),
+          rows_((tableau.degree + 1) * BLOCK * stride_) {}
 
-    // The polynomial of the step from y with slopes k: y + sum_p theta^p size sum_s dense[s][p] k[s]. y: padded to whole
-    // vectors of features. sized: with the size, or without.
+    // The polynomial of the step from y with slopes k: y + sum_p theta^p size sum_s dense[s][p] k[s]. y: padded to
+    // whole vectors of features. sized: with the size, or without.
     void make(const T* y, const T* k, const T* size) {
         const int64_t numbers = static_cast<int64_t>(dim_) * BLOCK;
         transpose<T>(y, dim_, rows_.data(), stride_);
@@ -51,8 +55,10 @@ public:
     // Values of sample `lane` at the times of `count` rows from `next` on; row r goes to out + r step.
     void read(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, T* out,
               int64_t step) const {
-        if (degree_ == 4) read_to<4>(lane, times, interval, next, count, out, step);
-        else read_to<MOST_POWERS - 1>(lane, times, interval, next, count, out, step);
+        if (degree_ == 4)
+            read_to<4>(lane, times, interval, next, count, out, step);
+        else
+            read_to<MOST_POWERS - 1>(lane, times, interval, next, count, out, step);
     }
 
     // Of the reading at theta: sum_f bar[f] d value / d theta, and the same of value - y.
@@ -76,8 +82,10 @@ public:
     // Of `count` rows from `next` on; that of row r lies at bar + r step. end: of all there is behind bar.
     void hear(int lane, const Times& times, const Interval& interval, int64_t next, int64_t count, const T* bar,
               int64_t step, const T* end) {
-        if (degree_ == 4) hear_to<4>(lane, times, interval, next, count, bar, step, end);
-        else hear_to<MOST_POWERS - 1>(lane, times, interval, next, count, bar, step, end);
+        if (degree_ == 4)
+            hear_to<4>(lane, times, interval, next, count, bar, step, end);
+        else
+            hear_to<MOST_POWERS - 1>(lane, times, interval, next, count, bar, step, end);
     }
     // Adds to y_bar (dim, 16) and k_bar (stages, dim, 16). scratch: blocks, one a power.
     void pull(const T* size, T* y_bar, T* k_bar) {
@@ -86,7 +94,8 @@ public:
             T* heard = block_.data();
             transpose_back<T>(coefficients(p), stride_, dim_, heard);
             if (p == 0) {
-                for (int64_t n = 0; n < numbers; n += WIDTH<T>) store<T>(y_bar + n, load<T>(y_bar + n) + load<T>(heard + n));
+                for (int64_t n = 0; n < numbers; n += WIDTH<T>)
+                    store<T>(y_bar + n, load<T>(y_bar + n) + load<T>(heard + n));
                 continue;
             }
             for (int s = 0; s < tableau_.stages; ++s) {
@@ -152,8 +161,10 @@ private:
         store<T>(numbers, value);
         int at = 0;
         if (WIDTH<T> > 8 && (left & 8)) __builtin_memcpy(static_cast<void*>(out), numbers, 8 * sizeof(T)), at = 8;
-        if (WIDTH<T> > 4 && (left & 4)) __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 4 * sizeof(T)), at += 4;
-        if (WIDTH<T> > 2 && (left & 2)) __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 2 * sizeof(T)), at += 2;
+        if (WIDTH<T> > 4 && (left & 4))
+            __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 4 * sizeof(T)), at += 4;
+        if (WIDTH<T> > 2 && (left & 2))
+            __builtin_memcpy(static_cast<void*>(out + at), numbers + at, 2 * sizeof(T)), at += 2;
         if (left & 1) out[at] = numbers[at];
     }
     Vec<T> get(const T* from, int left, Int<T> mask, const T* end) const {

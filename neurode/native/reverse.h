@@ -5,61 +5,40 @@
 #ifndef NEURODE_REVERSE_H
 #define NEURODE_REVERSE_H
 
-#include "outer_product.h"
+#include "recording.h"
 #include "solve.h"
 
 namespace NEURODE_VARIANT {
-
-// Blocks of one recorded step: inputs and slopes of every layer at every stage.
-template <class T>
-class StepRecording {
-public:
-    StepRecording(const Network<T>& network, int stages) : layers_(network.count()), pointers_(2 * layers_ * stages) {
-        int64_t total = 0;
-        for (int side = 0; side < 2; ++side)
-            for (int i = 0; i < layers_; ++i) total += size(network, side, i) * stages;
-        numbers_.resize(total);
-        T* place = numbers_.data();
-        // A layer's stages follow each other, so that one product sums over them all.
-        for (int side = 0; side < 2; ++side)
-            for (int i = 0; i < layers_; ++i)
-                for (int s = 0; s < stages; ++s) {
-                    pointers_[(s * 2 + side) * layers_ + i] = place;
-                    place += size(network, side, i);
-                }
-    }
-    Recording<T> stage(int s) const { return {pointers_.data() + s * 2 * layers_, pointers_.data() + (s * 2 + 1) * layers_}; }
-    static int64_t size(const Network<T>& network, int side, int i) {
-        return whole_features(side == 0 ? network.layer(i).in : network.layer(i).out) * BLOCK;
-    }
-
-private:
-    const int64_t layers_;
-    Array<T*> pointers_;
-    Array<T> numbers_;
-};
 
 template <class T>
 class ReverseWorker {
 public:
     ReverseWorker(const Work<T>& work, const neurode_pullback& bars, const Trail<T>& trail, const Clock* clocks,
                   const int64_t* first_step)
-        : sums(work.network), times_bar(work.joint && bars.times_bar != nullptr ? work.problem.num_times : 0),
-          work_(work), bars_(bars), trail_(trail), clocks_(clocks), first_step_(first_step),
-          lanes_(work.joint ? 1 : work.samples), buffers_(work.network),
-          recording_(work.network, work.tableau.stages), readout_(work.network, work.tableau),
-          numbers_(static_cast<int64_t>(work.dim) * BLOCK), padded_(whole_features(work.dim) * BLOCK), y_(padded_),
-          y_bar_(padded_), next_bar_(padded_), y1_bar_(padded_), x_bar_(padded_), k_(numbers_ * work.tableau.stages),
-          k_bar_(numbers_ * work.tableau.stages), argument_(padded_), times_(BLOCK * work.tableau.stages),
-          carried_bar_(work.tableau.fsal ? trail.count() * work.dim : 0) {
-        int64_t widest = 0;
-        for (int i = 0; i < work.network.count(); ++i) {
-            const Layer<T>& layer = work.network.layer(i);
-            widest = layer.gradient_stride > widest ? layer.gradient_stride : widest;
-            weights_wanted_ = weights_wanted_ || work.problem.field->layers[i].gradient != nullptr;
-        }
-        turned_.resize(widest * BLOCK * work.tableau.stages);
-    }
+        : sums(work.network),
+          times_bar(work.joint && bars.times_bar != nullptr ? work.problem.num_times : 0),
+          work_(work),
+          bars_(bars),
+          trail_(trail),
+          clocks_(clocks),
+          first_step_(first_step),
+          lanes_(work.joint ? 1 : work.samples),
+          buffers_(work.network),
+          recording_(work.network, work.tableau.stages),
+          readout_(work.network, work.tableau),
+          numbers_(static_cast<int64_t>(work.dim) * BLOCK),
+          padded_(whole_features(work.dim) * BLOCK),
+          y_(padded_),
+          y_bar_(padded_),
+          next_bar_(padded_),
+          y1_bar_(padded_),
+          x_bar_(padded_),
+          k_(numbers_ * work.tableau.stages),
+          k_bar_(numbers_ * work.tableau.stages),
+          argument_(padded_),
+          times_(BLOCK * work.tableau.stages),
+          turned_(turned_numbers<T>(work.network, work.tableau.stages)),
+          carried_bar_(work.tableau.fsal ? trail.count() * work.dim : 0) {}
 
     void run() {
         for (int i = 0; i < BLOCK; ++i) sample_[i] = -1;
@@ -82,8 +61,10 @@ private:
     }
     void add_time(int64_t row, int64_t sample, double bar) {
         if (row < 0) return;
-        if (work_.joint) times_bar[row] += bar;
-        else bars_.times_bar[row * work_.samples + sample] += bar;
+        if (work_.joint)
+            times_bar[row] += bar;
+        else
+            bars_.times_bar[row * work_.samples + sample] += bar;
     }
 
     // Rows that are y0 itself.
@@ -91,8 +72,10 @@ private:
         const Times times = work_.times(sample);
         const int what = work_.save;
         int64_t rows = 0;
-        if (what == NEURODE_SAVE_STEPS || (what == NEURODE_SAVE_END && times.at(0) == times.at(times.count - 1))) rows = 1;
-        if (what == NEURODE_SAVE_TS) while (rows < times.count && times.at(rows) == times.at(0)) ++rows;
+        if (what == NEURODE_SAVE_STEPS || (what == NEURODE_SAVE_END && times.at(0) == times.at(times.count - 1)))
+            rows = 1;
+        if (what == NEURODE_SAVE_TS)
+            while (rows < times.count && times.at(rows) == times.at(0)) ++rows;
         for (int64_t row = 0; row < rows; ++row) {
             const T* own = value_bar(row, sample);
             for (int d = 0; d < work_.dim; ++d) bar[d] += own[d];
@@ -144,13 +127,14 @@ private:
         hear_values();
         if (work_.dense) hear_steps();
         pull_stages(fsal);
-        if (weights_wanted_) add_weights(fsal, work_.tableau.stages - fsal);
+        add_weights<T>(work_.network, *work_.problem.field, recording_, fsal, work_.tableau.stages - fsal, turned_,
+                       sums);
         for (int i = 0; i < BLOCK; ++i)
             if (sample_[i] >= 0) move_on(i);
     }
 
-    // Rows of values that the step wrote: [first_row, inside) within it, [inside, row) at its end. They lie far apart, and
-    // are called for long before they are needed.
+    // Rows of values that the step wrote: [first_row, inside) within it, [inside, row) at its end. They lie far apart,
+    // and are called for long before they are needed.
     void find_rows(int i, const Interval& interval) {
         const Times times = work_.times(sample_[i]);
         int64_t row = row_[i];
@@ -169,8 +153,10 @@ private:
         for (int s = first; s < work_.tableau.stages; ++s) {
             const Recording<T> recording = recording_.stage(s);
             T *argument = recording.input[0], *times = times_.data() + s * BLOCK;
-            if (s > 0) combine<T>(y_.data(), intervals_.size, work_.tableau.a(s), s, k_.data(), numbers_, argument);
-            else memcpy(static_cast<void*>(argument), y_.data(), static_cast<size_t>(numbers_) * sizeof(T));
+            if (s > 0)
+                combine<T>(y_.data(), intervals_.size, work_.tableau.a(s), s, k_.data(), numbers_, argument);
+            else
+                memcpy(static_cast<void*>(argument), y_.data(), static_cast<size_t>(numbers_) * sizeof(T));
             intervals_.at(work_.tableau.nodes[s], times);
             evaluate<T>(work_.network, times, argument, k_.data() + s * numbers_, buffers_, &recording);
         }
@@ -186,15 +172,16 @@ private:
             const Interval& interval = trail_.mark(step_[i]).interval;
             const Times times = work_.times(sample);
             if (what == NEURODE_SAVE_STEPS) add_end(i, value_bar(left_[i], sample));
-            if (what == NEURODE_SAVE_END && interval.t_end == times.at(times.count - 1)) add_end(i, value_bar(0, sample));
+            if (what == NEURODE_SAVE_END && interval.t_end == times.at(times.count - 1))
+                add_end(i, value_bar(0, sample));
             if (what != NEURODE_SAVE_TS) continue;
             while (row_[i] > inside_[i]) add_end(i, value_bar(--row_[i], sample));
             if (row_[i] == first_row_[i]) continue;
             if (!heard) begin_hearing();
             heard = true;
             const int64_t count = row_[i] - first_row_[i];
-            readout_.hear(i, times, interval, first_row_[i], count, value_bar(first_row_[i], sample), work_.samples * work_.dim,
-                          value_bar(work_.problem.num_times, 0));
+            readout_.hear(i, times, interval, first_row_[i], count, value_bar(first_row_[i], sample),
+                          work_.samples * work_.dim, value_bar(work_.problem.num_times, 0));
             if (bars_.times_bar != nullptr)
                 for (int64_t row = first_row_[i]; row < row_[i]; ++row) hear_time(i, sample, row, times, interval);
             row_[i] = first_row_[i];
@@ -268,17 +255,19 @@ private:
         } else {
             add(y1_bar_.data(), nullptr, 1, y_bar_.data());
             for (int j = 0; j <= last; ++j)
-                if (tableau.b()[j] != 0) add(y1_bar_.data(), intervals_.size, tableau.b()[j], k_bar_.data() + j * numbers_);
+                if (tableau.b()[j] != 0)
+                    add(y1_bar_.data(), intervals_.size, tableau.b()[j], k_bar_.data() + j * numbers_);
             if (timed) pull_size(y1_bar_.data(), tableau.b(), tableau.stages);
         }
         for (int s = last; s >= first; --s) {
             T t_bar[BLOCK] __attribute__((aligned(64))) = {};
-            pull_back<T>(work_.network, times_.data() + s * BLOCK, k_bar_.data() + s * numbers_, x_bar_.data(), buffers_,
-                         recording_.stage(s), sums, timed ? t_bar : nullptr);
+            pull_back<T>(work_.network, times_.data() + s * BLOCK, k_bar_.data() + s * numbers_, x_bar_.data(),
+                         buffers_, recording_.stage(s), sums, timed ? t_bar : nullptr);
             if (tableau.fsal && s == last) add(y1_bar_.data(), nullptr, 1, x_bar_.data());
             add(x_bar_.data(), nullptr, 1, y_bar_.data());
             for (int j = 0; j < s; ++j)
-                if (tableau.a(s)[j] != 0) add(x_bar_.data(), intervals_.size, tableau.a(s)[j], k_bar_.data() + j * numbers_);
+                if (tableau.a(s)[j] != 0)
+                    add(x_bar_.data(), intervals_.size, tableau.a(s)[j], k_bar_.data() + j * numbers_);
             if (!timed) continue;
             if (s > 0) pull_size(x_bar_.data(), tableau.a(s), s);
             for (int i = 0; i < BLOCK; ++i) {
@@ -286,25 +275,8 @@ private:
                 end_bar_[i] += tableau.nodes[s] * static_cast<double>(t_bar[i]);
             }
         }
-        if (tableau.fsal) memcpy(static_cast<void*>(next_bar_.data()), k_bar_.data(), static_cast<size_t>(numbers_) * sizeof(T));
-    }
-
-    // Weight gradients of all stages at once: a product whose long sum runs over samples and stages.
-    void add_weights(int first, int stages) {
-        for (int i = 0; i < work_.network.count(); ++i) {
-            if (work_.problem.field->layers[i].gradient == nullptr) continue;
-            const Layer<T>& layer = work_.network.layer(i);
-            const Recording<T> begin = recording_.stage(first);
-            const T *inputs = begin.input[i], *deltas = begin.slope[i];
-            const int64_t of_inputs = StepRecording<T>::size(work_.network, 0, i), of_deltas = StepRecording<T>::size(work_.network, 1, i);
-            const T* along = layer.along_out ? deltas : inputs;
-            const int64_t of_along = layer.along_out ? of_deltas : of_inputs;
-            for (int s = 0; s < stages; ++s)
-                transpose<T>(along + s * of_along, layer.along_out ? layer.out : layer.in,
-                             turned_.data() + s * BLOCK * layer.gradient_stride, layer.gradient_stride);
-            add_outer_products<T>(layer.gradient_rows, layer.along_out ? inputs : deltas, layer.along_out ? of_inputs : of_deltas,
-                                  turned_.data(), layer.gradient_stride, stages, sums.weights.data() + layer.gradient_at);
-        }
+        if (tableau.fsal)
+            memcpy(static_cast<void*>(next_bar_.data()), k_bar_.data(), static_cast<size_t>(numbers_) * sizeof(T));
     }
 
     // To the step before, or, from the first one, to the next sample.
@@ -322,7 +294,8 @@ private:
         T* bar = y0_bar(sample);
         take_row<T>(y_bar_.data(), i, work_.dim, bar);
         pull_beginning(sample, bar);
-        if (work_.tableau.fsal) take_row<T>(next_bar_.data(), i, work_.dim, carried_bar_.data() + (sample - trail_.first()) * work_.dim);
+        if (work_.tableau.fsal)
+            take_row<T>(next_bar_.data(), i, work_.dim, carried_bar_.data() + (sample - trail_.first()) * work_.dim);
         put_row_sums(i, sample, false);
         --busy_;
         fill(i);
@@ -371,7 +344,7 @@ private:
         evaluate<T>(work_.network, times_.data(), y, k_.data(), buffers_, &recording);
         pull_back<T>(work_.network, times_.data(), k_bar, x_bar_.data(), buffers_, recording, sums,
                      bars_.times_bar != nullptr ? t_bar : nullptr);
-        if (weights_wanted_) add_weights(0, 1);
+        add_weights<T>(work_.network, *work_.problem.field, recording_, 0, 1, turned_, sums);
         for (int i = 0; i < count; ++i) {
             const int64_t sample = base + i;
             if (trail_.last(sample) < 0) continue;
@@ -396,11 +369,11 @@ private:
     Intervals<T> intervals_;
     const int64_t numbers_, padded_;
     Array<T> y_, y_bar_, next_bar_, y1_bar_, x_bar_, k_, k_bar_, argument_, times_, turned_, carried_bar_;
-    int64_t sample_[BLOCK], step_[BLOCK] = {}, left_[BLOCK] = {}, row_[BLOCK] = {}, inside_[BLOCK] = {}, first_row_[BLOCK] = {};
+    int64_t sample_[BLOCK], step_[BLOCK] = {}, left_[BLOCK] = {}, row_[BLOCK] = {}, inside_[BLOCK] = {},
+                            first_row_[BLOCK] = {};
     double start_bar_[BLOCK] = {}, end_bar_[BLOCK] = {}, size_bar_[BLOCK] = {};
     int64_t waiting_ = 0;
     int busy_ = 0;
-    bool weights_wanted_ = false;
 
 public:
     ~ReverseWorker() { delete polynomial_; }

@@ -14,10 +14,16 @@ namespace NEURODE_VARIANT {
 template <class T>
 struct Work {
     explicit Work(const neurode_problem& given, bool reverse)
-        : problem(given), control(*given.control), network(*given.field, reverse), tableau(*given.method),
+        : problem(given),
+          control(*given.control),
+          network(*given.field, reverse),
+          tableau(*given.method),
           dim(network.dim()),
-          save(given.save == NEURODE_SAVE_DENSE ? NEURODE_SAVE_TS : given.save), dense(given.save == NEURODE_SAVE_DENSE),
-          samples(given.samples), joint(given.joint != 0), adaptive(control.adaptive != 0) {
+          save(given.save == NEURODE_SAVE_DENSE ? NEURODE_SAVE_TS : given.save),
+          dense(given.save == NEURODE_SAVE_DENSE),
+          samples(given.samples),
+          joint(given.joint != 0),
+          adaptive(control.adaptive != 0) {
         parts = given.threads;
         const int64_t blocks = (samples + BLOCK - 1) / BLOCK;
         if (parts > blocks) parts = static_cast<int>(blocks);
@@ -74,7 +80,8 @@ public:
         for (int64_t i = 0; i < atol_.size(); ++i) atol_[i] = 1;
     }
     void put(const Work<T>& work, int64_t sample, int lane) {
-        const T *rtol = static_cast<const T*>(work.control.rtol_rows), *atol = static_cast<const T*>(work.control.atol_rows);
+        const T *rtol = static_cast<const T*>(work.control.rtol_rows),
+                *atol = static_cast<const T*>(work.control.atol_rows);
         if (rtol != nullptr) put_row<T>(rtol + sample * work.dim, work.dim, rtol_.data(), lane);
         if (atol != nullptr) put_row<T>(atol + sample * work.dim, work.dim, atol_.data(), lane);
     }
@@ -110,11 +117,13 @@ public:
     // Rows from `next` on that lie inside the interval end at the one returned.
     int64_t inside(const Times& times, const Interval& interval, int64_t next) const {
         const bool forward = interval.t_end >= interval.t;
-        while (next < times.count && (forward ? times.at(next) < interval.t_end : times.at(next) > interval.t_end)) ++next;
+        while (next < times.count && (forward ? times.at(next) < interval.t_end : times.at(next) > interval.t_end))
+            ++next;
         return next;
     }
     // Rows that are the step's end; returns the next one.
-    int64_t end(int64_t sample, const Times& times, const Interval& interval, int64_t next, const T* y1, int lane) const {
+    int64_t end(int64_t sample, const Times& times, const Interval& interval, int64_t next, const T* y1,
+                int lane) const {
         if (what_ == NEURODE_SAVE_END) {
             if (interval.t_end == times.at(times.count - 1)) take_row<T>(y1, lane, work_.dim, row(0, sample));
             return next;
@@ -156,7 +165,8 @@ template <class T>
 class Block {
 public:
     explicit Block(const Work<T>& work)
-        : y_(whole_features(work.dim) * BLOCK), y1_(whole_features(work.dim) * BLOCK),
+        : y_(whole_features(work.dim) * BLOCK),
+          y1_(whole_features(work.dim) * BLOCK),
           k_(static_cast<int64_t>(work.tableau.stages) * work.dim * BLOCK) {}
     BlockState<T> state() { return {y_.data(), k_.data(), y1_.data()}; }
 

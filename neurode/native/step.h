@@ -12,9 +12,16 @@ template <class T>
 class Tableau {
 public:
     explicit Tableau(const neurode_method& method)
-        : stages(method.stages), degree(method.degree), order(method.order), error_order(method.error_order),
-          fsal(method.fsal != 0), nodes(method.c), a_(method.stages * method.stages), b_(method.stages),
-          error_(method.stages), dense_(method.stages * method.degree) {
+        : stages(method.stages),
+          degree(method.degree),
+          order(method.order),
+          error_order(method.error_order),
+          fsal(method.fsal != 0),
+          nodes(method.c),
+          a_(method.stages * method.stages),
+          b_(method.stages),
+          error_(method.stages),
+          dense_(method.stages * method.degree) {
         for (int i = 0; i < stages * stages; ++i) a_[i] = static_cast<T>(method.a[i]);
         for (int i = 0; i < stages; ++i) {
             b_[i] = static_cast<T>(method.b[i]);
@@ -54,7 +61,8 @@ struct Intervals {
     }
 };
 
-// out = from + size sum_j weights[j] k[j] over `count` slopes that lie `numbers` apart; from may be null, out may be it.
+// out = from + size sum_j weights[j] k[j] over `count` slopes that lie `numbers` apart; from may be null, out may be
+// it.
 template <class T>
 void combine(const T* from, const T* size, const T* weights, int count, const T* k, int64_t numbers, T* out) {
     const T* terms[32];
@@ -139,7 +147,8 @@ void scaled_squares(int dim, const T* x, const T* minus, const T* y, const Toler
             const int64_t n = static_cast<int64_t>(d) * BLOCK + p;
             const Vec<T> value = minus == nullptr ? load<T>(x + n) : load<T>(x + n) - load<T>(minus + n);
             const Vec<T> ratio = value / tolerance.scale(magnitude<T>(load<T>(y + n)), n);
-            for (int i = 0; i < WIDTH<T>; ++i) sums[p + i] += static_cast<double>(ratio[i]) * static_cast<double>(ratio[i]);
+            for (int i = 0; i < WIDTH<T>; ++i)
+                sums[p + i] += static_cast<double>(ratio[i]) * static_cast<double>(ratio[i]);
         }
     }
 }

@@ -2,7 +2,8 @@
 //
 // Calls queue up whole and in order, and there are at least as many workers as the largest call has parts: so the parts
 // of the oldest call always run all at once, and may wait for each other. A child of fork has no workers; it finds that
-// the process is another one and makes a pool of its own. The pool is never taken down: its threads sleep until the end.
+// the process is another one and makes a pool of its own. The pool is never taken down: its threads sleep until the
+// end.
 #include "threads.h"
 
 #include <unistd.h>

@@ -13,7 +13,8 @@ struct Mark {
     int64_t previous;
 };
 
-// The samples of one worker. Per sample: a chain of steps for each. Jointly: one chain, and a step's rows of all samples.
+// The samples of one worker. Per sample: a chain of steps for each. Jointly: one chain, and a step's rows of all
+// samples.
 template <class T>
 class Trail {
 public:
@@ -58,7 +59,9 @@ public:
     const T* end(int64_t sample, int dim) const { return end_.data() + (sample - first_) * dim; }
     int64_t first() const { return first_; }
     int64_t count() const { return count_; }
-    int64_t bytes() const { return states_.bytes() + slopes_.bytes() + marks_.bytes() + end_.size() * static_cast<int64_t>(sizeof(T)); }
+    int64_t bytes() const {
+        return states_.bytes() + slopes_.bytes() + marks_.bytes() + end_.size() * static_cast<int64_t>(sizeof(T));
+    }
 
 private:
     int64_t first_ = 0, count_ = 0, row_ = 0, of_sample_ = 0;

@@ -138,6 +138,17 @@ def test_any_size_gives_the_eager_result(
         assert_same_gradients(both, [y0, ts, *field.tensors])
 
 
+@pytest.mark.parametrize(
+    "widths", [(1, 1024), (1023, 1), (17, 1000, 513), (255, 256, 257), (1, 1, 1), (64, 31, 33, 65)]
+)
+def test_layers_of_up_to_a_thousand_units_and_odd_ones(widths):
+    field, y0 = made_field(widths), states(13, widths[0])
+    for batching in BATCHINGS:
+        both = solve_both(field, y0, [0.0, 0.3, 0.5], step_size=0.25, batching=batching)
+        both.assert_equal()
+        assert_same_gradients(both, [y0, *field.tensors])
+
+
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_single_precision_agrees_to_its_rounding(batching):
     field, y0 = made_field((8, 32, 32), clocks=("t",), dtype=torch.float32), states(50, 8, dtype=torch.float32)

@@ -3,6 +3,7 @@
 import copy
 import functools
 import sys
+import types
 
 import pytest
 import torch
@@ -220,6 +221,58 @@ def test_a_changed_global_is_noticed(monkeypatch):
         )
 
 
+class Kind:
+    """What fields look up in other places than themselves."""
+
+    gain = 2.0
+
+
+settings = types.ModuleType("settings")
+settings.gain = 2.0
+
+
+class OfItsClass(TimeFirst):
+    gain = 2.0
+
+    def forward(self, t, y):
+        return self.gain * super().forward(t, y)
+
+
+class OfAnotherClass(TimeFirst):
+    def forward(self, t, y):
+        return Kind.gain * super().forward(t, y)
+
+
+class OfAModule(TimeFirst):
+    def forward(self, t, y):
+        return settings.gain * super().forward(t, y)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [(OfItsClass, OfItsClass), (OfAnotherClass, Kind), (OfAModule, settings)],
+    ids=["own", "other", "module"],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_number_that_is_changed_elsewhere_is_noticed(kind, place, wrapped, monkeypatch):
+    field = kind().double()
+    f = (lambda t, y: place.gain * field(t, y)) if wrapped else field
+    for value in (2.0, 3.0, 5.0):
+        monkeypatch.setattr(place, "gain", value)
+        assert_read(f)
+
+
+def test_a_method_that_is_replaced_is_noticed(monkeypatch):
+    field = OfItsClass().double()
+    assert_read(field)
+    monkeypatch.setattr(
+        TimeFirst,
+        "forward",
+        lambda self, t, y: self.leave(torch.sin(self.block(self.leave.weight.T[:, 0] + y @ self.leave.weight))),
+    )
+    assert reading(field).layers[0].activation == "sin"
+
+
 def test_train_and_eval_are_told_apart():
     chain = net(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 3))
     f = lambda t, y: chain(y)  # noqa: E731
@@ -237,20 +290,10 @@ def test_a_copy_is_read_as_itself():
     assert assert_read(other).layers[0].weight is other.net[0].weight
 
 
-def test_a_structure_that_is_known_is_not_called_again():
-    class Seen(MLPField):
-        def forward(self, t, y, args=None):
-            return super().forward(t, y, args)
-
-    field = Seen(3, (4,)).double()
-    assert isinstance(reading(field), ReadField)
-    calls = []
-    MLPField.forward, kept = (lambda *args: calls.append(args)), MLPField.forward
-    try:
-        assert isinstance(reading(field), ReadField)
-    finally:
-        MLPField.forward = kept
-    assert not calls
+def test_a_structure_that_is_known_is_not_called_again(monkeypatch):
+    assert isinstance(reading(MLPField(3, (4,)).double()), ReadField)
+    monkeypatch.setattr("neurode.fused.reading._look_closely", None)
+    assert isinstance(reading(MLPField(3, (4,)).double()), ReadField)
 
 
 # What cannot be read.
