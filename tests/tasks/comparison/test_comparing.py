@@ -17,6 +17,7 @@ from neurode.tasks.comparison.comparing import compare, load_comparison
 from neurode.tasks.comparison.config import ComparisonConfig
 from neurode.tasks.comparison.presets import PRESETS
 from neurode.tasks.comparison.samples import prepare
+from neurode.tasks.comparison.story import StoryComparison
 from neurode.tasks.comparison.verdicts import verdicts
 from neurode.training.progress import Progress
 
@@ -268,3 +269,15 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
 def test_a_method_or_gradient_that_does_not_exist_is_refused(settings, message):
     with pytest.raises(DataError, match=message):
         candidates_of(ComparisonConfig(**settings))
+
+
+def test_the_storys_comparison_trains_networks_the_textbooks_ode_and_ours():
+    found = StoryComparison.quick().run(progress=False)
+    assert [one.candidate.name for one in found.trained] == [
+        "ResNet 1",
+        "ResNet 2",
+        "ODE-net dopri5@1e-3, adjoint",
+        "ODE-net midpoint:2, Checkpointed(1), steps times 3",
+    ]
+    assert "points in the plane" in found.about
+    assert any(item.startswith("ODE-net midpoint:2") for item in verdicts(found))
