@@ -271,6 +271,16 @@ def test_a_method_or_gradient_that_does_not_exist_is_refused(settings, message):
         candidates_of(ComparisonConfig(**settings))
 
 
+def test_an_adjoint_that_drifts_is_counted_and_not_shown_a_hundred_times(recwarn):
+    """A step of one half by Euler's method, solved back by Euler's method, ends elsewhere."""
+    adjoint = Candidate("odenet", None, "euler:2", "adjoint")
+    settings = SMALL | {"repeats": 1, "epochs": 12, "depths": (1,), "solvers": ("euler:2",), "learning_rate": 0.1}
+    found = compare(MOONS, progress=False, candidates=(adjoint, Candidate("resnet", 1)), **settings)
+    assert 0 < found.drifted(found.models[0]) <= 1
+    assert found.drifted(found.models[1]) == 0
+    assert not recwarn.list
+
+
 def test_the_storys_comparison_trains_networks_the_textbooks_ode_and_ours():
     found = StoryComparison.quick().run(progress=False)
     assert [one.candidate.name for one in found.trained] == [
