@@ -58,8 +58,20 @@ def draw_front(found: Comparison) -> "Figure":
         axes.plot(*np.array(best).T, color=MUTED, lw=1, ls=(0, (4, 3)), zorder=0)
         axes.set_xlabel("seconds an epoch")
         axes.set_ylabel(f"{found.score_name}, %")
+        axes.set_ylim(*_view(found))
         axes.set_xlim(0, 1.25 * max(found.epoch_seconds(one)[0] for one in found.trained))
     return figure
+
+
+def _view(found: Comparison) -> tuple[float, float]:
+    """Limits of the score in percent, not far beyond 100."""
+    ends = [
+        100 * (one.score + sign * (one.spread if one.spread == one.spread else 0))
+        for one in found.trained
+        for sign in (-1, 1)
+    ]
+    margin = 0.12 * (max(ends) - min(ends)) or 0.5
+    return min(ends) - margin, min(max(ends) + margin, max(100.0, max(ends)) + 0.2)
 
 
 def _label(model: ModelFigures) -> str:

@@ -22,35 +22,39 @@ from neurode.tasks.comparison.candidates import Candidate
 from neurode.tasks.live_tensors import LiveTensors
 from neurode.tasks.resident_peak import ResidentPeak
 
-STEPS = 3
+STEPS, DRAWN_STEPS = 3, 16
+"""Training steps that are measured; more where their depth is drawn, so that the deepest is met."""
 
 
 def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """`resident` bytes by which this process grows while it builds the job's model and makes three training steps of
-    AdamW, and `tensors`, the most bytes of tensors alive at once in one more, beside weights and inputs."""
+    """`resident` bytes by which this process grows while it builds the job's model and makes training steps of AdamW,
+    and `tensors`, the most bytes of tensors alive at once in as many steps without it, beside weights and inputs."""
     torch.set_num_threads(job["threads"])
     plain = job["candidate"]
     candidate = Candidate(**plain | {"regulariser": Regulariser(**plain["regulariser"])})
     shape = TwinShape(**job["shape"] | {name: tuple(job["shape"][name]) for name in ("inputs", "hidden")})
     number = job["number"]
+    steps = DRAWN_STEPS if candidate.regulariser.more_steps > 1 else STEPS
     # The code that a step needs is loaded by a small one, which is no part of what the step itself needs.
-    _train(candidate.build(shape, number=number, seed=0), _batch(shape, 2, number))
+    _train(candidate.build(shape, number=number, seed=0), _batch(shape, 2, number), steps)
     with LiveTensors():
         torch.zeros(1)
     gc.collect()
     resident = ResidentPeak()
     model, batch = candidate.build(shape, number=number, seed=0), _batch(shape, job["batch"], number)
-    _train(model, batch)
+    _train(model, batch, steps)
     grown = resident.bytes
-    model.zero_grad()
-    with LiveTensors(*model.parameters(), batch.inputs, batch.targets) as alive:
-        model.loss(batch, StepContext()).loss.backward()
+    alive = LiveTensors(*model.parameters(), batch.inputs, batch.targets)
+    with alive:
+        for step in range(steps):
+            model.zero_grad()
+            model.loss(batch, StepContext(step=step)).loss.backward()
     return {"resident": grown, "tensors": alive.peak}
 
 
-def _train(model: AbstractTwin, batch: LabelledBatch) -> None:
+def _train(model: AbstractTwin, batch: LabelledBatch, steps: int) -> None:
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
-    for step in range(STEPS):
+    for step in range(steps):
         optimiser.zero_grad()
         parts = model.loss(batch, StepContext(step=step))
         (parts.loss / parts.weight).backward()

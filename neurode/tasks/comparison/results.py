@@ -20,7 +20,8 @@ BUSY = 1.3
 class EpochRow:
     """One epoch of one model in one repeat. seconds, cpu_seconds: of training alone, on the wall and of the processor
     (which other programs do not touch). loss: of training. score: held-out accuracy, or
-    explained variance. forward, backward: calls of the block a step, on either way, in the mean."""
+    explained variance. forward, backward: calls of the block a step, on either way, in the mean. drifted: share of the
+    steps in which a classical adjoint warned that the state it solved back was another, and its gradient off."""
 
     candidate: int
     repeat: int
@@ -31,6 +32,7 @@ class EpochRow:
     score: float
     forward: float
     backward: float
+    drifted: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,11 @@ class Comparison:
         number = self.models.index(model)
         last = [self.epochs(number, repeat)[-1] for repeat in range(len(model.scores))]
         return _mean(row.forward for row in last), _mean(row.backward for row in last)
+
+    def drifted(self, model: ModelFigures) -> float:
+        """Share of all training steps in which the adjoint's gradient was off, see EpochRow."""
+        number = self.models.index(model)
+        return _mean(row.drifted for row in self.rows if row.candidate == number)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1)

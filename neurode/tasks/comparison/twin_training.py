@@ -1,6 +1,7 @@
 """TwinTraining: one candidate in training, an epoch at a time, so that candidates can take turns."""
 
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -63,17 +64,21 @@ class TwinTraining:
         forward = backward = steps = 0
         began, began_cpu = time.perf_counter(), time.process_time()
         first = self.epochs_done * self.num_batches
-        for number, batch in enumerate(self.data.train.shuffled(self.batch_size, self.seed, self.epochs_done), first):
-            rate = learning_rate_at(number, self._epochs * self.num_batches, self.fit)
-            context = StepContext(self.seed, self.epochs_done, number)
-            outcome = self.step(batch, context, rate, interrupted=False, ended=False)
-            if outcome.problem is not None or outcome.own is None:
-                self.problem = f"{outcome.problem} in epoch {self.epochs_done + 1}."
-                return None
-            loss, weight = loss + outcome.own_loss, weight + outcome.weight
-            forward, backward = forward + outcome.own.evaluations, backward + self.model.evaluations_backward
-            steps += 1
-            tick()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for number, batch in enumerate(
+                self.data.train.shuffled(self.batch_size, self.seed, self.epochs_done), first
+            ):
+                rate = learning_rate_at(number, self._epochs * self.num_batches, self.fit)
+                context = StepContext(self.seed, self.epochs_done, number)
+                outcome = self.step(batch, context, rate, interrupted=False, ended=False)
+                if outcome.problem is not None or outcome.own is None:
+                    self.problem = f"{outcome.problem} in epoch {self.epochs_done + 1}."
+                    return None
+                loss, weight = loss + outcome.own_loss, weight + outcome.weight
+                forward, backward = forward + outcome.own.evaluations, backward + self.model.evaluations_backward
+                steps += 1
+                tick()
         seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
         self.epochs_done += 1
         return EpochRow(
@@ -86,6 +91,7 @@ class TwinTraining:
             score=self.score(),
             forward=forward / steps,
             backward=backward / steps,
+            drifted=_drifts(caught) / steps,
         )
 
     def score(self, samples: Samples | None = None) -> float:
@@ -106,6 +112,17 @@ class TwinTraining:
         self.model.load_state_dict(state["model"])
         self.step.optimiser.load_state_dict(state["optimiser"])
         self.epochs_done, self.problem = state["epochs_done"], state["problem"]
+
+
+def _drifts(caught: list[warnings.WarningMessage]) -> int:
+    """How many warnings came from an adjoint that met another state on its way back; the others are given on."""
+    count = 0
+    for one in caught:
+        if issubclass(one.category, RuntimeWarning) and "gradient='adjoint'" in str(one.message):
+            count += 1
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    return count
 
 
 @torch.no_grad()

@@ -80,6 +80,7 @@ def growth(points: list[MemoryPoint]) -> float:
 def verdicts(found: Comparison) -> tuple[str, ...]:
     """The sentences, most important first."""
     said = [f"{one.candidate.name} could not be trained: {one.problem}" for one in found.models if one.problem]
+    said += _drifted(found)
     if found.is_busy:
         said.append(
             f"The machine was busy with other work: {found.delay:.1f} times the processor's time passed, so the "
@@ -216,6 +217,15 @@ _TIGHT = "dopri5 at 1e-5"
 def _solved_again(found: Comparison, model: ModelFigures) -> float:
     """Evaluations of a trained field at a tight tolerance: how hard it is, whatever it was trained by."""
     return next((way.evaluations for way in model.redone if way.words == _TIGHT), found.evaluations(model)[0])
+
+
+def _drifted(found: Comparison) -> list[str]:
+    return [
+        f"In {100 * found.drifted(one):.0f}% of its training steps {one.candidate.name} solved back to another state "
+        "than it came from, by more than 5%, and its gradient was off by about as much."
+        for one in found.odenets
+        if found.drifted(one) > 0.005
+    ]
 
 
 def _front(found: Comparison) -> list[str]:

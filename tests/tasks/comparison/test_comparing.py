@@ -17,6 +17,7 @@ from neurode.tasks.comparison.comparing import compare, load_comparison
 from neurode.tasks.comparison.config import ComparisonConfig
 from neurode.tasks.comparison.presets import PRESETS
 from neurode.tasks.comparison.samples import prepare
+from neurode.tasks.comparison.story import StoryComparison
 from neurode.tasks.comparison.verdicts import verdicts
 from neurode.training.progress import Progress
 
@@ -268,3 +269,25 @@ def test_settings_that_make_no_sense_are_refused(settings, message):
 def test_a_method_or_gradient_that_does_not_exist_is_refused(settings, message):
     with pytest.raises(DataError, match=message):
         candidates_of(ComparisonConfig(**settings))
+
+
+def test_an_adjoint_that_drifts_is_counted_and_not_shown_a_hundred_times(recwarn):
+    """A step of one half by Euler's method, solved back by Euler's method, ends elsewhere."""
+    adjoint = Candidate("odenet", None, "euler:2", "adjoint")
+    settings = SMALL | {"repeats": 1, "epochs": 12, "depths": (1,), "solvers": ("euler:2",), "learning_rate": 0.1}
+    found = compare(MOONS, progress=False, candidates=(adjoint, Candidate("resnet", 1)), **settings)
+    assert 0 < found.drifted(found.models[0]) <= 1
+    assert found.drifted(found.models[1]) == 0
+    assert not recwarn.list
+
+
+def test_the_storys_comparison_trains_networks_the_textbooks_ode_and_ours():
+    found = StoryComparison.quick().run(progress=False)
+    assert [one.candidate.name for one in found.trained] == [
+        "ResNet 1",
+        "ResNet 2",
+        "ODE-net dopri5@1e-3, adjoint",
+        "ODE-net midpoint:2, Checkpointed(1), steps times 3",
+    ]
+    assert "points in the plane" in found.about
+    assert any(item.startswith("ODE-net midpoint:2") for item in verdicts(found))

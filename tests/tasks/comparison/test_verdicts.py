@@ -103,6 +103,14 @@ def test_the_effect_of_a_regulariser_is_said_beside_the_same_model_without_it():
     )
 
 
+def test_steps_whose_adjoint_drifted_are_counted():
+    assert "solved back" not in said(USUAL)
+    rows = tuple(replace(row, drifted=0.2 if row.epoch == 3 else 0.0) for row in USUAL.rows)
+    assert "In 7% of its training steps ODE-net midpoint:2 solved back to another state" in said(
+        replace(USUAL, rows=rows)
+    )
+
+
 def test_the_front_holds_those_that_nobody_beats():
     names = [one.candidate.name for one in front(USUAL)]
     assert names == ["ResNet 2", "ODE-net midpoint:2"]
