@@ -19,6 +19,7 @@ EXTRAS = {
             "pydantic": "pydantic",
             "pyyaml": "yaml",
             "matplotlib": "matplotlib",
+            "pillow": "PIL",
             "jinja2": "jinja2",
             "safetensors": "safetensors",
         },

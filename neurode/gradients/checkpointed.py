@@ -33,7 +33,8 @@ class Checkpointed(AbstractGradient):
         A whole number: so many, however long the solve, y0 among them; states that were let go are made again from
         those kept, in a binomial order that repeats few steps: with 10 states each of 1,000 steps 2.7 times on
         average, with 20 states 1.8 times, with 50 once. "log": twice the binary digits of the number of steps (20 for
-        1,000). The gradient is the same for every k, to the last bit if f gives the same for the same.
+        1,000). The gradient is the same for every k, to the last bit if f gives the same for the same
+        and no graphs are kept.
     A state is y, and f(t, y) beside it where the method hands that over (dopri5, tsit5, bosh3). Beyond the k there are
     the states in hand, and on the host about 40 bytes of each step and sample, so that a per-sample solve of states as
     narrow as that gains nothing. What `save` keeps comes on top: save="steps" and "dense" grow with the steps in any
