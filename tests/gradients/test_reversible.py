@@ -196,7 +196,8 @@ def bytes_kept(gradient, num_steps, batching="joint", method="rk4") -> tuple[int
     def alive() -> int:
         storages = {}
         for thing in gc.get_objects():
-            if type(thing) in (torch.Tensor, torch.nn.Parameter):
+            # What torch.func wrapped, and left to be collected, has no storage.
+            if type(thing) in (torch.Tensor, torch.nn.Parameter) and not is_wrapped(thing):
                 storages[thing.untyped_storage().data_ptr()] = thing.untyped_storage().nbytes()
         return sum(storages.values())
 
