@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from neurode import PerSample, Reversible, Status, Tableau, solve
+from neurode.core.transforms import is_wrapped
 from neurode.gradients.anchors import Anchors
 from neurode.methods.catalogue import METHODS
 from neurode.methods.explicit_rk import ExplicitRungeKutta
