@@ -44,7 +44,7 @@ private:
     int64_t count_ = 0;
 };
 
-// Rows of equal length that stay where they are while more are added.
+// Rows of equal length that stay where they are while more are added: in chunks, each twice as long as the one before.
 template <class T>
 class Rows {
 public:
@@ -52,35 +52,37 @@ public:
     Rows(const Rows&) = delete;
     Rows& operator=(const Rows&) = delete;
     ~Rows() {
-        for (int64_t i = 0; i < chunks_; ++i) free(chunk_[i]);
-        free(chunk_);
+        for (int i = 0; i < chunks_; ++i) free(chunk_[i]);
     }
-    // per_chunk: a power of two.
-    void shape(int64_t width, int64_t per_chunk) {
+    // The first chunk has about `bytes`, and a power of two of rows.
+    void shape(int64_t width, int64_t bytes) {
         width_ = width;
         shift_ = 0;
-        while ((static_cast<int64_t>(1) << shift_) < per_chunk) ++shift_;
+        while ((width * static_cast<int64_t>(sizeof(T)) << (shift_ + 1)) <= bytes && shift_ < 12) ++shift_;
     }
     T* add() {
-        const int64_t chunk = count_ >> shift_;
-        if (chunk == chunks_) {
-            T** longer = static_cast<T**>(realloc(chunk_, static_cast<size_t>(chunk + 1) * sizeof(T*)));
-            if (longer == nullptr) throw OutOfMemory();
-            chunk_ = longer;
-            chunk_[chunk] = static_cast<T*>(malloc((static_cast<size_t>(width_) << shift_) * sizeof(T) + 64));
-            if (chunk_[chunk] == nullptr) throw OutOfMemory();
+        if (count_ == before(chunks_)) {
+            const size_t rows = static_cast<size_t>(before(chunks_ + 1) - count_);
+            chunk_[chunks_] = static_cast<T*>(malloc(rows * static_cast<size_t>(width_) * sizeof(T) + 64));
+            if (chunk_[chunks_] == nullptr) throw OutOfMemory();
             ++chunks_;
         }
         return at(count_++);
     }
-    T* at(int64_t row) { return chunk_[row >> shift_] + (row & ((static_cast<int64_t>(1) << shift_) - 1)) * width_; }
+    T* at(int64_t row) {
+        const int chunk = 63 - __builtin_clzll(static_cast<unsigned long long>((row >> shift_) + 1));
+        return chunk_[chunk] + (row - before(chunk)) * width_;
+    }
     const T* at(int64_t row) const { return const_cast<Rows*>(this)->at(row); }
     int64_t count() const { return count_; }
-    int64_t bytes() const { return (chunks_ * width_ << shift_) * static_cast<int64_t>(sizeof(T)); }
+    int64_t bytes() const { return before(chunks_) * width_ * static_cast<int64_t>(sizeof(T)); }
 
 private:
-    T** chunk_ = nullptr;
-    int64_t chunks_ = 0, count_ = 0, width_ = 0;
+    // Rows in the chunks before this one.
+    int64_t before(int chunk) const { return ((static_cast<int64_t>(1) << chunk) - 1) << shift_; }
+    T* chunk_[48];
+    int chunks_ = 0;
+    int64_t count_ = 0, width_ = 0;
     int shift_ = 0;
 };
 

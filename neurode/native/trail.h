@@ -25,13 +25,11 @@ public:
         count_ = count;
         joint_ = joint;
         row_ = dim * (carried ? 2 : 1);
-        const int64_t width = joint ? row_ * count : row_;
-        int64_t per_chunk = 1;
-        while (per_chunk * width * static_cast<int64_t>(sizeof(T)) < 65536 && per_chunk < 4096) per_chunk *= 2;
-        states_.shape(width, per_chunk);
-        slopes_.shape(static_cast<int64_t>(stages) * dim * (joint ? count : 1), stages == 0 ? 4096 : 16);
+        constexpr int64_t bytes = 4096;
+        states_.shape(joint ? row_ * count : row_, bytes);
+        slopes_.shape(static_cast<int64_t>(stages) * dim * (joint ? count : 1), bytes);
+        marks_.shape(1, bytes);
         of_sample_ = static_cast<int64_t>(stages) * dim;
-        marks_.shape(1, 256);
         last_.resize(joint ? 1 : count);
         for (int64_t i = 0; i < last_.size(); ++i) last_[i] = -1;
         end_.resize(count * dim);
