@@ -29,7 +29,7 @@ help:
 	@echo "make slow    the slow tests"
 	@echo "make wheel   a wheel for this platform, in dist, tried in an environment of its own"
 	@echo "make sanitize the native code under the sanitizers of address, undefined behaviour and threads"
-	@echo "make bench   neurode beside torchdiffeq and torchode"
+	@echo "make bench   neurode beside torchdiffeq, torchode and diffrax"
 	@echo "make bench-memory memory and time of each gradient, and a training over 10,000 steps (25 minutes)"
 	@echo "make docs    the documentation, in docs/_build/html"
 	@echo "make pictures the pictures of docs/gradients.md, computed again"

@@ -5,10 +5,12 @@ from importlib.util import find_spec
 
 from benchmarks import series_scaling, solve_speed
 
+PEERS = ("torchdiffeq", "torchode", "diffrax")
+
 
 def main() -> int:
     """Run all, or say what is missing. Returns the exit code."""
-    missing = [name for name in ("torchdiffeq", "torchode") if find_spec(name) is None]
+    missing = [name for name in PEERS if find_spec(name) is None]
     if missing:
         print(f"benchmarks compare with {' and '.join(missing)}; install with: pip install '.[bench]'", file=sys.stderr)
         return 3

@@ -40,5 +40,5 @@ def description() -> list[str]:
         f"- hardware: {cpu_name()}, {os.cpu_count()} logical cores, {torch.backends.cpu.get_cpu_capability()}; "
         f"load average at the start {load_average()}",
         f"- software: Python {platform.python_version()}, {platform.system()} {platform.release()}, "
-        + package_versions(("torch", "numpy", "neurode", "torchdiffeq", "torchode")),
+        + package_versions(("torch", "numpy", "neurode", "torchdiffeq", "torchode", "diffrax", "jax")),
     ]

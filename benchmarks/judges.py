@@ -21,10 +21,10 @@ from neurode.data.text.splits import split_corpus
 from neurode.data.text.words import count_words
 from neurode.models.text.corruptions import KINDS, Corruptor
 from neurode.models.text.discriminator import auroc
+from neurode.models.text.edit_distance import Words
 from neurode.models.text.language_model import LanguageModelConfig, RecurrentLanguageModel
 from neurode.tasks.text.judge import JudgeSettings, TextJudge
 from neurode.tasks.text.measures.acceptability import LengthThresholds
-from neurode.tasks.text.measures.edit_distance import Words
 from neurode.tasks.text.measures.references import shuffled, splice_path
 from neurode.tasks.text.sentence_data import SentenceData
 from neurode.training.fit import fit

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from benchmarks.resident import ResidentPeak
 from neurode.gradients.adjoint import Adjoint
 from neurode.gradients.checkpointed import Checkpointed
 from neurode.gradients.direct import Direct
@@ -22,6 +21,7 @@ from neurode.gradients.gradient import AbstractGradient
 from neurode.gradients.reversible import Reversible
 from neurode.solving import solve
 from neurode.tasks.live_tensors import LiveTensors
+from neurode.tasks.resident_peak import ResidentPeak
 
 BATCH, HIDDEN, STEP, STEPS_BETWEEN = 1152, 48, 0.01, 100
 WAYS: dict[str, AbstractGradient] = {

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.memory_ways import NO_GRADIENT, WAYS, Way
-from benchmarks.resident import ResidentPeak
-from benchmarks.workloads import Field
 from neurode.tasks.live_tensors import LiveTensors
+from neurode.tasks.resident_peak import ResidentPeak
+from neurode.tasks.speed.fields import Perceptron
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class MemoryJob:
         what = f"batch {self.batch}, state {self.dim}, MLP {layers} tanh, float64"
         return f"{what}, constant steps of {self.method} on [0, 1]"
 
-    def field(self) -> Field:
+    def field(self) -> Perceptron:
         torch.manual_seed(self.seed)
-        return Field(self.dim, self.hidden).double()
+        return Perceptron(self.dim, self.hidden).double()
 
     def y0(self) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)

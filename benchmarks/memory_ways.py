@@ -7,17 +7,17 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from benchmarks.workloads import Field
 from neurode.gradients.adjoint import Adjoint
 from neurode.gradients.catalogue import GRADIENTS
 from neurode.gradients.checkpointed import Checkpointed
 from neurode.gradients.gradient import AbstractGradient
 from neurode.solving import solve
+from neurode.tasks.speed.fields import Perceptron
 
 NO_GRADIENT = "no gradient"
 """A forward pass alone: the floor."""
 
-Solve = Callable[[Field, Tensor, str, int], Tensor]
+Solve = Callable[[Perceptron, Tensor, str, int], Tensor]
 """(field, y0, method, steps) -> the state at 1."""
 
 
@@ -31,19 +31,19 @@ class Way:
 
 
 def _neurode(gradient: AbstractGradient) -> Solve:
-    def end(field: Field, y0: Tensor, method: str, steps: int) -> Tensor:
+    def end(field: Perceptron, y0: Tensor, method: str, steps: int) -> Tensor:
         return solve(field, y0, [0.0, 1.0], method=method, step_size=1 / steps, gradient=gradient, save="end").ys[0]
 
     return end
 
 
-def _without_gradient(field: Field, y0: Tensor, method: str, steps: int) -> Tensor:
+def _without_gradient(field: Perceptron, y0: Tensor, method: str, steps: int) -> Tensor:
     with torch.no_grad():
         return _neurode(GRADIENTS["direct"])(field, y0, method, steps)
 
 
 def _torchdiffeq(function: str) -> Solve:
-    def end(field: Field, y0: Tensor, method: str, steps: int) -> Tensor:
+    def end(field: Perceptron, y0: Tensor, method: str, steps: int) -> Tensor:
         import torchdiffeq
 
         ts = torch.tensor([0.0, 1.0], dtype=y0.dtype)
@@ -58,6 +58,8 @@ def _settings() -> dict[str, AbstractGradient]:
     for name, gradient in GRADIENTS.items():
         found[name] = gradient
         if isinstance(gradient, Checkpointed):
+            # Without the first megabytes of graphs, which would hide what a step holds.
+            found[name] = Checkpointed(graph_bytes=0)
             found |= {"Checkpointed(10)": Checkpointed(10), 'Checkpointed("log")': Checkpointed("log")}
         if isinstance(gradient, Adjoint):
             found |= {"adjoint, dense": Adjoint("dense"), "adjoint, checkpoints": Adjoint("checkpoints")}

@@ -1,84 +1,66 @@
-"""Speed of neurode against torchdiffeq and torchode, in one alternating run.
+"""Speed of neurode against torchdiffeq, torchode and diffrax, in one alternating run, and against its floor.
 
     python -m benchmarks.solve_speed --threads 1,2
 
 Equal method (dopri5), tolerance and precision (float32). Forward, and forward + backward with gradients for y0 and all
 parameters. The error reached, against a float64 solution at rtol 1e-9, stands beside every time. Writes
-benchmarks/results/solve_speed_<date>.md.
+benchmarks/results/solve_speed_<date>.csv and .md; --add goes on with an earlier pair, so that a long comparison can be
+run in pieces.
 """
 
 import argparse
+import csv
 import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, fields
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 
-from benchmarks.contenders import entrants
 from benchmarks.hardware import description
-from benchmarks.race import Lane, race
-from benchmarks.reference import write_reference
-from benchmarks.workloads import WORKLOADS, Workload
+from neurode.tasks.speed.comparison import SpeedJob, compare_speed
+from neurode.tasks.speed.race import Pace
+from neurode.tasks.speed.results import COLUMNS, SpeedRow, table_rows
+from neurode.tasks.speed.workloads import WORKLOADS
 
 RESULTS = Path(__file__).parent / "results"
+NOTE = (
+    "- medians of interleaved runs, one process a contender; only ratios are to be trusted on a shared machine. "
+    "\"of neurode's\" is a time in units of neurode's own (fused where it takes part, else eager). Calls of f, and the "
+    "samples in them, are those of the forward solve. Errors are against dopri5 in float64 at rtol 1e-9 "
+    "(torchdiffeq's; torchode's for own times or steps; for conv neurode's at 1e-6): of the outputs the largest, and "
+    'the median over the samples of the largest of each; of all gradients together the relative one. "floor" is no '
+    "solver: it makes the calls of f and its vector-Jacobian products that neurode's eager engine cannot do without, "
+    "recomputation counted, and no more. diffrax is compiled before it is timed."
+)
 
 
-def table(lanes: list[Lane]) -> list[str]:
-    """A markdown table: medians, ratios to torchdiffeq (above 1: faster than it) or to the first, cost and errors."""
-    rival = next((lane for lane in lanes if lane.name == "torchdiffeq"), lanes[0])
+def read_rows(path: Path) -> list[SpeedRow]:
+    """The rows of a result file."""
+    kinds = {field.name: field.type for field in fields(SpeedRow)}
+    with path.open(newline="") as file:
+        return [SpeedRow(**{name: kinds[name](value) for name, value in row.items()}) for row in csv.DictReader(file)]  # type: ignore[operator]
 
-    def ratio(lane: Lane, mode: str) -> str:
-        return f"{rival.median(mode) / lane.median(mode):.2f}"
 
-    lines = [
-        f"| contender | forward, ms | times as fast as {rival.name} | forward+backward, ms | times as fast "
-        "| evaluations | largest error | gradient error |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for lane in lanes:
-        forward, both = lane.median("forward") * 1e3, lane.median("forward+backward") * 1e3
-        lines.append(
-            f"| {lane.name} | {forward:.2f} | {ratio(lane, 'forward')} "
-            f"| {both:.2f} | {ratio(lane, 'forward+backward')} "
-            f"| {lane.facts['evaluations']} | {lane.facts['error']:.1e} | {lane.facts['gradient_error']:.1e} |"
-        )
+def write_rows(path: Path, rows: list[SpeedRow]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(SpeedRow)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def markdown(rows: list[SpeedRow]) -> list[str]:
+    """A section for each workload and number of threads, in the order of the workloads."""
+    order = list(WORKLOADS)
+    lines = []
+    rows = sorted(rows, key=lambda row: (order.index(row.workload), row.threads))
+    for (name, threads), group in groupby(rows, key=lambda row: (row.workload, row.threads)):
+        race = list(group)
+        lines += [f"## {name}, {threads} thread{'s' if threads > 1 else ''}", "", WORKLOADS[name].about, ""]
+        lines += ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
+        lines += ["| " + " | ".join(cells) + " |" for cells in table_rows(race)]
+        lines += [f"\nNot in it: {row.contender} ({row.absent})." for row in race if row.absent]
+        lines.append("")
     return lines
-
-
-def heading(workload: Workload, threads: int) -> str:
-    own = ", own times for every sample" if workload.own_times else ""
-    gain = "" if workload.gain == 1 else f", weights times {workload.gain:g}"
-    return (
-        f"## {workload.name}, {threads} thread{'s' if threads > 1 else ''}\n\n"
-        f"Batch {workload.batch}, state {workload.dim}, MLP {', '.join(map(str, workload.hidden))} tanh{gain}, "
-        f"{workload.num_outputs} outputs on [0, {workload.t1:g}]{own}, "
-        f"rtol {workload.rtol:g}, atol {workload.atol:g}.\n"
-    )
-
-
-def compare(
-    workloads: list[Workload], threads: list[int], rounds: int, repeats: int, only: list[str]
-) -> Iterator[list[str]]:
-    """Race every workload at every number of threads; yields the markdown lines of each race."""
-    with tempfile.TemporaryDirectory() as folder:
-        for workload in workloads:
-            reference = Path(folder) / f"{workload.name}.pt"
-            write_reference(workload, reference)
-            names = [name for name in entrants(workload) if not only or name in only]
-            for count in threads:
-                lanes = race(workload, names, threads=count, rounds=rounds, repeats=repeats, reference=reference)
-                yield [heading(workload, count), *table(lanes), ""]
-
-
-def head_lines(command: str, now: datetime) -> list[str]:
-    """The head of a result file: when, how, on what, and how to read it."""
-    note = (
-        "- medians of interleaved runs, one process a contender; only ratios are to be trusted on a shared machine. "
-        "Evaluations are those of the forward solve; largest error over all outputs and gradient error (relative, "
-        "all gradients together) are against dopri5 in float64 at rtol 1e-9 (torchdiffeq's; torchode's for own times)."
-    )
-    return [f"# Speed of a solve, {now:%Y-%m-%d}", "", f"- command: `{command}`", *description(), note, ""]
 
 
 def main(arguments: list[str] | None = None) -> Path:
@@ -87,28 +69,35 @@ def main(arguments: list[str] | None = None) -> Path:
     parser.add_argument("--threads", default="1,2", help="numbers of threads, comma-separated")
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds a mode")
     parser.add_argument("--repeats", type=int, default=5, help="runs of one contender within a round")
+    parser.add_argument("--seconds", type=float, default=6.0, help="a contender's share of each mode")
     parser.add_argument(
         "--gain", type=float, default=1.0, help="multiplies the weights: above 1 the solves need more steps"
     )
     parser.add_argument("--only", default="", help="contenders, comma-separated; default: all")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the result file")
+    parser.add_argument("--add", type=Path, default=None, help="a .csv of an earlier run to go on with")
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.workloads.split(",") if name not in WORKLOADS]
-    if unknown:
-        parser.error(f"unknown workload {unknown[0]!r}; known: {', '.join(WORKLOADS)}")
-    workloads = [replace(WORKLOADS[name], gain=options.gain) for name in options.workloads.split(",")]
-    threads = [int(count) for count in options.threads.split(",")]
-    only = [name for name in options.only.split(",") if name]
-    words = sys.argv[1:] if arguments is None else arguments
     now = datetime.now()
-    options.results.mkdir(parents=True, exist_ok=True)
-    path = options.results / f"solve_speed_{now:%Y-%m-%d_%H%M}.md"
-    lines = head_lines(" ".join(["python -m benchmarks.solve_speed", *words]), now)
-    for section in compare(workloads, threads, options.rounds, options.repeats, only):
-        print("\n".join(section), flush=True)
-        lines += section
-        path.write_text("\n".join(lines))  # after every race, so that a run cut short leaves what it measured
-    print(f"written: {path}")
+    words = lambda text: tuple(word for word in text.split(",") if word)  # noqa: E731
+    try:
+        job = SpeedJob(
+            words(options.workloads), tuple(map(int, words(options.threads))),
+            Pace(options.rounds, options.repeats, options.seconds), words(options.only), options.gain,
+        )  # fmt: skip
+    except ValueError as error:
+        parser.error(str(error))
+    path = options.add or RESULTS / f"solve_speed_{now:%Y-%m-%d_%H%M}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = read_rows(path) if options.add and path.exists() else []
+    command = " ".join(["python -m benchmarks.solve_speed", *(sys.argv[1:] if arguments is None else arguments)])
+    head = [f"# Speed of a solve, {now:%Y-%m-%d}", "", f"- command: `{command}`", *description(), NOTE, ""]
+    for found in compare_speed(job, lambda sentence: print(sentence, file=sys.stderr, flush=True)):
+        again = {(row.contender, row.workload, row.threads) for row in found.rows}
+        rows = [row for row in rows if (row.contender, row.workload, row.threads) not in again] + found.rows
+        print("\n".join(markdown(found.rows)), flush=True)
+        # After every race, so that a run cut short leaves what it measured.
+        write_rows(path, rows)
+        path.with_suffix(".md").write_text("\n".join([*head, *markdown(rows)]))
+    print(f"written: {path.with_suffix('.md')}")
     return path
 
 

@@ -42,6 +42,13 @@ _HOMES = {
     "FlowPrior": "neurode.models.flow_prior",
     "SeriesModel": "neurode.tasks.series.series_model",
     "TextModel": "neurode.tasks.text.text_model",
+    "ResNet": "neurode.models.resnet",
+    "ODENet": "neurode.models.odenet",
+    "TwinShape": "neurode.models.twin_shape",
+    "Depth": "neurode.models.depth",
+    "Regulariser": "neurode.models.depth",
+    "ConvField": "neurode.layers.conv_field",
+    "compare": "neurode.tasks.comparison.comparing",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from neurode.cli import series, text
+from neurode.cli import compare, series, text
 from neurode.cli.streams import Streams
 from neurode.cli.verb import verb
 
@@ -30,7 +30,9 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_root)
     app.command("demo", help=inspect.getdoc(demo))(verb(demo))
+    app.command("compare", help=inspect.getdoc(compare.compare))(verb(compare.compare, compare.options()))
     app.command("doctor", help=inspect.getdoc(doctor))(verb(doctor, speaks=False))
+    app.command("bench", help=inspect.getdoc(bench))(verb(bench))
     for task, module, about in (
         ("series", series, "Tables of irregularly sampled series: train, fill, forecast, sample."),
         ("text", text, "Sentences: train, walk from one to another, make new ones, find near ones."),
@@ -67,6 +69,29 @@ def doctor(
 
     found = examine()
     sys.stdout.write((json.dumps(found.as_dict(), indent=2) if json_ else found.as_text()) + "\n")
+
+
+def bench(
+    streams: Streams,
+    workloads: Annotated[
+        str | None,
+        typer.Option("--workloads", help="Names, comma-separated; demo, latent-small, irregular, gated if not given."),
+    ] = None,
+    threads: Annotated[str, typer.Option("--threads", help="Numbers of threads, comma-separated.")] = "1",
+    only: Annotated[
+        str | None, typer.Option("--only", help="Contenders, comma-separated; all that are installed if not given.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A run each, to see that all of it works.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Time solves and their gradients on this machine, beside the other libraries that are installed.
+
+    Takes a minute or two. Contenders take turns, each in a process of its own; errors are against a tight solve in
+    float64; "floor" is what the calls of the field alone take.
+    """
+    from neurode.cli.bench import run_bench
+
+    run_bench(streams, workloads, threads, only, quick=quick, as_json=json_)
 
 
 def demo(

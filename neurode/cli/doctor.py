@@ -19,6 +19,7 @@ EXTRAS = {
             "pydantic": "pydantic",
             "pyyaml": "yaml",
             "matplotlib": "matplotlib",
+            "pillow": "PIL",
             "jinja2": "jinja2",
             "safetensors": "safetensors",
         },
@@ -41,7 +42,7 @@ EXTRAS = {
     ),
     "bench": (
         "the libraries that benchmarks measure beside ours",
-        {"torchdiffeq": "torchdiffeq", "torchode": "torchode"},
+        {"diffrax": "diffrax", "jax": "jax", "torchdiffeq": "torchdiffeq", "torchode": "torchode"},
     ),
     "docs": ("building the documentation", {"sphinx": "sphinx", "furo": "furo", "myst-parser": "myst_parser"}),
 }

@@ -6,6 +6,7 @@ as an operation of a small field.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -31,14 +32,15 @@ class StateLayout:
     dtype: torch.dtype
     device: torch.device
 
-    @property
+    @cached_property
     def width(self) -> int:
         return sum(prod(shape) for shape in self.shapes)
 
     def pack(self, y: State) -> torch.Tensor:
         """The packed tensor of a state or a derivative of this layout."""
         if self.kind == "tensor":
-            return y.reshape(y.shape[0], self.width) if self.per_sample else y
+            # A view costs as much as an operation of a small field, and changes nothing here.
+            return y.reshape(y.shape[0], self.width) if self.per_sample and y.ndim != 2 else y
         parts = y if self.kind == "tuple" else [y[key] for key in self.keys]
         if self.per_sample:
             return torch.cat([part.reshape(part.shape[0], -1) for part in parts], dim=1)
@@ -46,7 +48,7 @@ class StateLayout:
 
     def unpack(self, packed: torch.Tensor) -> State:
         """The state, as f sees it, from the packed tensor."""
-        if self.kind == "tensor" and not self.per_sample:
+        if self.kind == "tensor" and (not self.per_sample or len(self.shapes[0]) == 1):
             return packed
         return self.unpack_rows(packed)
 

@@ -3,16 +3,17 @@
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from neurode.core.equation import AbstractEquation
 from neurode.core.held import Held
-from neurode.core.transforms import is_wrapped
+from neurode.core.transforms import is_wrapped, pull_back_call
 
 
-@dataclass
+@dataclass(slots=True)
 class Evaluation:
     """One recorded call k = f(t, y): the value with its graph, and the leaves it starts from."""
 
@@ -43,6 +44,10 @@ class Tape:
         self.sums: list[torch.Tensor | None] = [None] * (len(parameters) + len(self.args_leaves))
         self.whole = TapeScope(self, self.equation, self.args_leaves, rows=None)
 
+    def restart(self) -> None:
+        """Forget what was summed."""
+        self.sums = [None] * len(self.sums)
+
     def scope(self, rows: torch.Tensor | None) -> "TapeScope":
         """The tape for some of the lanes (`rows`), or for all (None); args of a sample follow."""
         if rows is None:
@@ -56,8 +61,8 @@ class Tape:
         return TapeScope(self, self.equation.with_args_tensors(leaves), leaves, rows=rows)
 
     def pull_back(
-        self, outputs: list[torch.Tensor], wanted: list[torch.Tensor], bars: list[torch.Tensor]
-    ) -> tuple[torch.Tensor | None, ...]:
+        self, value: torch.Tensor, wanted: Sequence[torch.Tensor], bar: torch.Tensor
+    ) -> Sequence[torch.Tensor | None]:
         """Gradients of the wanted leaves of one recorded graph.
 
         The graph may run on into one made outside (weights computed by another network), and has to survive this. A
@@ -65,24 +70,24 @@ class Tape:
         """
         if not self.goes_once:
             try:
-                return torch.autograd.grad(outputs, wanted, bars, retain_graph=True, allow_unused=True)
+                return pull_back_call(value, wanted, bar, retain=True)
             except RuntimeError as error:
                 if "donated" not in str(error):
                     raise
                 self.goes_once = True
-        return torch.autograd.grad(outputs, wanted, bars, allow_unused=True)
+        return pull_back_call(value, wanted, bar, retain=False)
 
-    def add(self, gradients: tuple[torch.Tensor | None, ...], rows: torch.Tensor | None) -> None:
-        """Sum one call's gradients of [*parameters, *args]; those of a sample go to its own row."""
-        totals, parts = [], []
-        for place, gradient in enumerate(gradients):
+    def add(self, places: Sequence[int], gradients: Sequence[torch.Tensor | None], rows: torch.Tensor | None) -> None:
+        """Sum one call's gradients of some of [*parameters, *args]; those of a sample go to its own row."""
+        totals, parts, sums = [], [], self.sums
+        for place, gradient in zip(places, gradients, strict=True):
             if gradient is None:
                 continue
             of_args = place - len(self.parameters)
-            total = self.sums[place]
+            total = sums[place]
             if total is None:
                 leaf = self.args_leaves[of_args] if of_args >= 0 else self.parameters[place]
-                total = self.sums[place] = torch.zeros_like(leaf)
+                total = sums[place] = torch.zeros_like(leaf)
             if rows is not None and of_args >= 0 and self.follows[of_args]:
                 total.index_add_(0, rows, gradient)
             else:
@@ -102,6 +107,13 @@ class TapeScope:
     args_leaves: list[torch.Tensor]
     rows: torch.Tensor | None
 
+    @cached_property
+    def wanted(self) -> tuple[list[int], list[torch.Tensor]]:
+        """Those of [*parameters, *args] that are differentiated: places, and tensors."""
+        sources = (*self.tape.parameters, *self.args_leaves)
+        places = [place for place, leaf in enumerate(sources) if leaf.requires_grad]
+        return places, [sources[place] for place in places]
+
     def record(self, t: torch.Tensor, y: torch.Tensor) -> Evaluation:
         """Call f at (t, y) with a graph that starts there."""
         y = y.detach().requires_grad_()
@@ -112,24 +124,17 @@ class TapeScope:
 
     def pull(self, call: Evaluation, value_bar: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Gradients of y and t from that of the call's value; parameters and args are summed on the tape."""
-        leaves = [call.y, call.t] if self.tape.time else [call.y]
-        bars = self.pull_graph([call.value], [value_bar], leaves)
-        return bars[0], bars[1] if self.tape.time else None
-
-    def pull_graph(
-        self, outputs: list[torch.Tensor], bars: list[torch.Tensor], leaves: list[torch.Tensor]
-    ) -> list[torch.Tensor]:
-        """Gradients of `leaves` from those of outputs of one graph; parameters and args are summed on the tape."""
-        reached = [(output, bar) for output, bar in zip(outputs, bars, strict=True) if output.requires_grad]
-        if not reached:
-            return [torch.zeros_like(leaf) for leaf in leaves]
-        sources = (*self.tape.parameters, *self.args_leaves)
-        wanted = [leaf for leaf in sources if leaf.requires_grad]
-        gradients = self.tape.pull_back([one for one, _ in reached], [*leaves, *wanted], [bar for _, bar in reached])
-        supply = iter(gradients[len(leaves) :])
-        self.tape.add(tuple(next(supply) if leaf.requires_grad else None for leaf in sources), self.rows)
-        own = zip(leaves, gradients[: len(leaves)], strict=True)
-        return [torch.zeros_like(leaf) if gradient is None else gradient for leaf, gradient in own]
+        leaves = (call.y, call.t) if self.tape.time else (call.y,)
+        if not call.value.requires_grad:
+            return torch.zeros_like(call.y), torch.zeros_like(call.t) if self.tape.time else None
+        places, wanted = self.wanted
+        gradients = self.tape.pull_back(call.value, (*leaves, *wanted), value_bar)
+        if places:
+            self.tape.add(places, gradients[len(leaves) :], self.rows)
+        y_bar = torch.zeros_like(call.y) if gradients[0] is None else gradients[0]
+        if not self.tape.time:
+            return y_bar, None
+        return y_bar, torch.zeros_like(call.t) if gradients[1] is None else gradients[1]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ call. vmap wraps a tensor that it maps over, grad and jvp one that they follow. 
 torch's own internals of it.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -48,6 +49,15 @@ def push_forward(
         finally:
             if level:
                 _functorch._jvp_decrement_nesting()
+
+
+def pull_back_call(
+    value: torch.Tensor, inputs: Sequence[torch.Tensor], bar: torch.Tensor, *, retain: bool
+) -> tuple[torch.Tensor | None, ...]:
+    """Gradients of the inputs from that of one value of the same shape: torch.autograd.grad without its checks, which
+    take as long as the gradient of a small layer."""
+    engine = torch.autograd.Variable._execution_engine
+    return engine.run_backward((value,), (bar,), retain, False, tuple(inputs), True, accumulate_grad=False)
 
 
 def one_by_one(
@@ -174,6 +184,13 @@ def out_of_sight(tensor: torch.Tensor) -> RuntimeError:
 def host_number(tensor: torch.Tensor) -> float:
     """The one number of a tensor, for a decision on the host."""
     return host_array(tensor).item() if is_wrapped(tensor) else tensor.item()
+
+
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Is every number of it finite?"""
+    # A sum is a third of the work, and never finite where a number is not; a sum that overflows is looked at again.
+    with torch.no_grad():
+        return math.isfinite(host_number(tensor.sum())) or bool(host_number(torch.isfinite(tensor).all()))
 
 
 def is_differentiated(tensor: torch.Tensor) -> bool:

@@ -9,7 +9,8 @@ _FOLDER = Path(__file__).parent / "samples"
 
 @dataclass(frozen=True)
 class Sample:
-    """A table that comes with the package: its file, what it holds, and how `read_table` is to be called for it."""
+    """A table that comes with the package: its file, what it holds, and how it is to be read: the arguments of
+    `read_table`, for labelled samples those of `read_labelled`."""
 
     name: str
     file: str
@@ -37,6 +38,12 @@ SAMPLES = {
             "lynx_hare.csv.gz",
             "Lynx and hare pelts of the Hudson's Bay Company 1900 to 1920 (Hewitt 1921, as spread by Howard).",
             {"time": ["Year"]},
+        ),
+        Sample(
+            "optdigits",
+            "optdigits.csv.gz",
+            "Handwritten digits of 8 x 8 pixels, 3,823 to train on, 1,797 by other writers to test (UCI, CC BY 4.0).",
+            {"target": "digit", "split": "split", "image": (8, 8)},
         ),
     )
 }

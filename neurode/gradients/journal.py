@@ -47,7 +47,7 @@ class EveryState(AbstractJournal):
         del attempt
         if step.carried is not None:
             # One of its step's stages: a view would keep them all, seven states with dopri5.
-            step = AcceptedStep(step.interval, step.lanes, step.y, step.carried.clone(), step.rows)
+            step = AcceptedStep(step.interval, step.lanes, step.y, step.carried.clone(), step.rows, step.kept)
         self.steps.append(step)
 
     def kept(self) -> Iterator[torch.Tensor]:
@@ -55,7 +55,12 @@ class EveryState(AbstractJournal):
             yield from _tensors(step.y, step.carried)
 
     def backwards(self) -> Iterator[AcceptedStep]:
-        return reversed(self.steps)
+        for place in reversed(range(len(self.steps))):
+            step = self.steps[place]
+            # Its graph is used up, and goes when the step has been pulled back.
+            if step.kept is not None:
+                self.steps[place] = AcceptedStep(step.interval, step.lanes, step.y, step.carried, step.rows)
+            yield step
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,13 +95,11 @@ class Sweep:
 
     def _inner_bars(self, step: AcceptedStep, rows: InnerRows, values_bar: torch.Tensor):
         """Rows are y + h w(theta) k: what they pass on to the stages k and to y."""
-        bar = values_bar[rows.start : rows.stop]
-        weights = torch.from_numpy(self.stepper.dense_weights(rows.theta)).to(bar.device, bar.dtype)
-        size = step.interval.t_end - step.interval.t
+        bar, weights = values_bar[rows.start : rows.stop], rows.weights
+        assert weights is not None
         if rows.points is None:
-            return (weights.T @ bar).mul_(size).view(-1, *step.y.shape), bar.sum(0).view(step.y.shape)
-        sizes = torch.from_numpy(size).to(bar.device, bar.dtype)
-        return rows.points.pull_back(bar, weights * sizes.index_select(0, rows.points.lane).unsqueeze(1))
+            return (weights.T @ bar).view(-1, *step.y.shape), bar.sum(0).view(step.y.shape)
+        return rows.points.pull_back(bar, weights)
 
     def _time_bars(self, step: AcceptedStep, stages: torch.Tensor, result: StepGradient) -> None:
         """Gradients of the times: those of the step's two ends, where they are times of ts, and of the outputs

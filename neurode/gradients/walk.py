@@ -28,6 +28,7 @@ from neurode.core.transforms import (
     push_forward,
 )
 from neurode.gradients.gradient import Differentiated, kept_steps
+from neurode.gradients.kept_graphs import KeptGraphs
 from neurode.gradients.trail import AbstractTrail, WayBack
 from neurode.integration.backward_stats import BackwardMeter, BackwardStats
 from neurode.integration.loop import integrate
@@ -35,11 +36,12 @@ from neurode.integration.problem import Problem, Trajectory
 
 
 def solve_with_trail(
-    problem: Problem, trail: AbstractTrail, only: tuple[torch.Tensor, ...] | None = None
+    problem: Problem, trail: AbstractTrail, only: tuple[torch.Tensor, ...] | None = None, graph_bytes: int = 0
 ) -> Differentiated:
     """Solve, and differentiate by walking the trail back; where nothing wants a gradient no trail is left.
 
-    only: the parameters to differentiate; None for all that f depends on.
+    only: the parameters to differentiate; None for all that f depends on. graph_bytes: so much of the steps' graphs may
+    be kept for the way back.
     """
     if not (torch.is_grad_enabled() or forward_mode()):
         return _plain(problem, trail, None)
@@ -54,9 +56,16 @@ def solve_with_trail(
     if not any(is_differentiated(tensor) for tensor in inputs):
         return _plain(problem, trail, first)
     job = _Job(_without_graphs(problem), trail, first, parameters, held, depth())
+    if graph_bytes and not (depth() or forward_mode()):
+        job.graphs = _kept_graphs(job.problem, parameters, [is_differentiated(x) for x in args], graph_bytes)
     values, starts, stages = _Walk.apply(job, problem.y0, ts, len(parameters), *parameters, *args)
     assert job.trajectory is not None
     return Differentiated(job.trajectory, values, starts, stages, job.stats)
+
+
+def _kept_graphs(problem: Problem, parameters: list[torch.Tensor], wants_args: list[bool], limit: int) -> KeptGraphs:
+    tape = Tape(problem.equation, parameters, wants_args=wants_args, time=problem.times.tensor is not None)
+    return KeptGraphs(tape, limit, problem.lanes)
 
 
 def _plain(problem: Problem, trail: AbstractTrail, first: torch.Tensor | None) -> Differentiated:
@@ -112,22 +121,41 @@ class _Job:
     trajectory: Trajectory | None = None
     precision: Callable[[], AbstractContextManager] = nullcontext
     stats: BackwardStats = field(default_factory=BackwardStats)
+    graphs: KeptGraphs | None = None
+
+    def integrate(self) -> Trajectory:
+        """The forward pass."""
+        problem, graphs = self.problem, self.graphs
+        self.trail.begin(problem)
+        self.precision = _precision(problem.y0.device.type)
+        # Calls with and without a graph must not share what autocast has cast.
+        with nullcontext() if graphs is None else self.precision():
+            trajectory = integrate(problem, traced=False, first=self.first, journal=self.trail.note, keeper=graphs)
+        self.stats.kept_bytes = _bytes(self.trail.kept(), apart=[problem.y0]) + (0 if graphs is None else graphs.bytes)
+        return trajectory
+
+    def _tape(self, needs: tuple[bool, ...]) -> Tape:
+        """The tape of kept graphs, or a new one for those gradients that are wanted."""
+        if self.graphs is not None:
+            self.graphs.tape.restart()
+            return self.graphs.tape
+        equation = self.problem.equation
+        return Tape(
+            replace(equation, count=type(equation.count)()),
+            self.parameters,
+            wants_args=list(needs[2 + len(self.parameters) :]),
+            time=self.problem.times.tensor is not None and needs[1],
+        )
 
     def pull_back(self, needs: tuple[bool, ...], bars: tuple[torch.Tensor | None, ...]) -> tuple:
         """Gradients of y0, ts, parameters and args. needs: which are wanted."""
         assert self.trajectory is not None
-        equation, count = self.problem.equation, len(self.parameters)
-        tape = Tape(
-            replace(equation, count=type(equation.count)()),
-            self.parameters,
-            wants_args=list(needs[2 + count :]),
-            time=self.problem.times.tensor is not None and needs[1],
-        )
-        again = self.trail.evaluations
+        tape = self._tape(needs)
+        before = tape.equation.count.calls + self.trail.evaluations
         meter = BackwardMeter(self.stats, self.problem.y0.device)
         with self.held.as_found(), hooks_aside(self.parameters), self.precision(), meter:
             y_bar, ts_bar = self.trail.pull_back(WayBack(self.problem, self.trajectory, tape, bars))
-        self.stats.num_evaluations = tape.equation.count.calls + self.trail.evaluations - again
+        self.stats.num_evaluations = tape.equation.count.calls + self.trail.evaluations - before
         return (y_bar, ts_bar, *tape.sums)
 
     def push_forward(self, *tangents: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
@@ -153,12 +181,8 @@ class _Walk(torch.autograd.Function):
     @staticmethod
     def forward(job: _Job, *inputs):
         del inputs  # at the bottom of all transforms they are the numbers of the job's own problem
-        problem = job.problem
-        job.trail.begin(problem)
-        job.trajectory = integrate(problem, traced=False, first=job.first, journal=job.trail.note)
-        job.stats.kept_bytes = _bytes(job.trail.kept(), apart=[problem.y0])
-        job.precision = _precision(problem.y0.device.type)
-        return job.trajectory.values, *kept_steps(job.trajectory, problem)
+        job.trajectory = job.integrate()
+        return job.trajectory.values, *kept_steps(job.trajectory, job.problem)
 
     @staticmethod
     def setup_context(ctx, inputs, output):

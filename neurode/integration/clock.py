@@ -150,6 +150,8 @@ class LaneClock:
         self.direction = np.where(self.t1 >= self.t, 1.0, -1.0)
         self.anchor, self.last_anchor = np.zeros(lanes, dtype=int), times.last_index
         self.smallest = ROUNDING * np.maximum(np.abs(self.t), np.abs(self.t1))
+        # Every active lane attempts every step, so that one number counts for all; a lane gets it when it leaves.
+        self.turns = 0
         self.steps, self.accepted = np.zeros(lanes, dtype=int), np.zeros(lanes, dtype=int)
         self.size = np.zeros(lanes)
         self.history = ErrorHistory(np.ones(lanes), np.ones(lanes), np.zeros(lanes, dtype=bool))
@@ -225,34 +227,41 @@ class LaneClock:
         With constant steps the ratio only tells whether the step ended finite: a lane that did not is done.
         """
         lanes = self.active
-        self.steps[lanes] += 1
-        accept = np.isfinite(ratio)
+        self.turns += 1
         if isinstance(self.controller, ConstantSteps):
+            accept = np.isfinite(ratio)
             self.fail(~accept, Status.NON_FINITE)
         else:
-            size = np.abs(interval.t_end - interval.t)
-            history = ErrorHistory(*(part[lanes] for part in self.history))
-            decision = self.controller.judge(ratio, size, history, error_order=self.error_order)
-            accept = decision.accept
-            failed = (decision.size < self.smallest[lanes]) | (
-                ~accept & (size <= self.controller.min_step * (1 + 1e-9))
-            )
+            accept = self._choose_sizes(interval, ratio, lanes)
+        good, end = lanes[accept], interval.t_end[accept]
+        self.accepted[good] += 1
+        self.t[good], self.anchor[good] = end, interval.anchor_end[accept]
+        arrived = good[end == self.t1[good]]
+        self.status[arrived[self.status[arrived] == Status.RUNNING]] = Status.SUCCESS
+        if self.turns >= self.max_steps:
+            self.status[lanes[self.status[lanes] == Status.RUNNING]] = Status.MAX_STEPS
+        return accept
+
+    def _choose_sizes(self, interval: Interval, ratio: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+        """The next step size of each lane, or its failure. Which lanes accept?"""
+        size = np.abs(interval.t_end - interval.t)
+        history = ErrorHistory(*(part[lanes] for part in self.history))
+        decision = self.controller.judge(ratio, size, history, error_order=self.error_order)
+        accept, following = decision.accept, decision.size
+        failed = following < self.smallest[lanes]
+        if self.controller.min_step > 0:
+            failed |= ~accept & (size <= self.controller.min_step * (1 + 1e-9))
+            following = np.maximum(following, self.controller.min_step)
+        if failed.any():
             why = np.where(np.isfinite(ratio), int(Status.STEP_TOO_SMALL), int(Status.NON_FINITE))
             self.status[lanes[failed]] = why[failed]
+        if self.stops is not None:
             # A step cut short by a stop says nothing against the size that was meant.
-            cut = accept & (self.stops is not None) & (size < self.size[lanes] * CUT)
-            following = np.where(cut, np.maximum(decision.size, self.size[lanes]), decision.size)
-            self.size[lanes] = np.maximum(following, self.controller.min_step)
-            for part, new in zip(self.history, decision.history, strict=True):
-                part[lanes] = new
-        good = lanes[accept]
-        self.accepted[good] += 1
-        self.t[good], self.anchor[good] = interval.t_end[accept], interval.anchor_end[accept]
-        running = self.status[lanes] == Status.RUNNING
-        arrived = running & (self.t[lanes] == self.t1[lanes])
-        self.status[lanes[arrived]] = Status.SUCCESS
-        exhausted = running & ~arrived & (self.steps[lanes] >= self.max_steps)
-        self.status[lanes[exhausted]] = Status.MAX_STEPS
+            meant = self.size[lanes]
+            following = np.where(accept & (size < meant * CUT), np.maximum(following, meant), following)
+        self.size[lanes] = following
+        for part, new in zip(self.history, decision.history, strict=True):
+            part[lanes] = new
         return accept
 
     def fail(self, lost: np.ndarray, status: Status) -> None:
@@ -265,6 +274,7 @@ class LaneClock:
         if going.all():
             return None
         keep = np.flatnonzero(going)
+        self.steps[self.active[~going]] = self.turns
         self.active = self.active[keep]
         return keep
 

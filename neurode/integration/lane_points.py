@@ -21,15 +21,13 @@ class LanePoints:
 
     @classmethod
     def of(cls, local: np.ndarray, lanes: int, device: torch.device) -> "LanePoints":
-        """local: (points,) the lane of each point, on the host."""
+        """local: (points,) the lane of each point, on the host, rising."""
         counts = np.bincount(local, minlength=lanes)
         per_lane = int(counts.max())
         lane = torch.from_numpy(local).to(device)
         if lanes * per_lane > 4 * len(local) + 64:
             return cls(lane, None, lanes, per_lane)
-        order = np.argsort(local, kind="stable")
-        rank = np.empty_like(local)
-        rank[order] = np.arange(len(local)) - np.repeat(np.cumsum(counts) - counts, counts)
+        rank = np.arange(len(local)) - np.repeat(np.cumsum(counts) - counts, counts)
         return cls(lane, torch.from_numpy(local * per_lane + rank).to(device), lanes, per_lane)
 
     def table(self, rows: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 Joint and per-sample, constant and adaptive solves all go through here, and so does every gradient.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.errors import Status
-from neurode.core.transforms import host_array, host_number
-from neurode.integration.clock import JointClock, LaneClock, clock_for
+from neurode.core.transforms import host_array, host_number, is_finite
+from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
 from neurode.integration.controller import AdaptiveSteps
 from neurode.integration.first_step import first_step_size
-from neurode.integration.problem import AcceptedStep, Attempt, Journal, Problem, Trajectory
+from neurode.integration.problem import AcceptedStep, Attempt, Journal, Keeper, Problem, Trajectory
 from neurode.integration.recorder import Recorder, TracedTimes
 from neurode.methods.stepper import StepResult
 
@@ -25,10 +26,11 @@ def integrate(
     traced: bool,
     first: torch.Tensor | None = None,
     journal: Journal | None = None,
+    keeper: Keeper | None = None,
 ) -> Trajectory:
     """Run the loop. traced: in differentiable operations. first: f(t0, y0) if known. journal: told of each accepted
-    step."""
-    run = _Run(problem, traced=traced, journal=journal)
+    step. keeper: says which of them keep their graphs."""
+    run = _Run(problem, traced=traced, journal=journal, keeper=keeper)
     run.start(first)
     while run.clock.running:
         run.advance()
@@ -38,8 +40,8 @@ def integrate(
 class _Run:
     """The evolving part of one solve: the active lanes' state, their equation, and the books."""
 
-    def __init__(self, problem: Problem, *, traced: bool, journal: Journal | None):
-        self.problem, self.traced, self.journal = problem, traced, journal
+    def __init__(self, problem: Problem, *, traced: bool, journal: Journal | None, keeper: Keeper | None = None):
+        self.problem, self.traced, self.journal, self.keeper = problem, traced, journal, keeper
         self.stepper, self.times = problem.stepper, problem.times
         self.equation, self.y = problem.equation, problem.y0
         stops = None if problem.stops is None else problem.stops.times
@@ -51,6 +53,7 @@ class _Run:
         self.tolerances = (problem.rtol, problem.atol)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
         self.evaluations = np.zeros(problem.lanes, dtype=int)
+        self.calls = 0  # of f, for all active lanes alike; a lane gets them when it leaves
 
     def start(self, first: torch.Tensor | None) -> None:
         self.beginning = self.recorder.begin(self.y)
@@ -83,7 +86,7 @@ class _Run:
         A joint solve with constant steps is looked at once, at its end.
         """
         if isinstance(self.clock, JointClock):
-            if self.adaptive and not host_number(torch.isfinite(values).all()):
+            if self.adaptive and not is_finite(values):
                 self.clock.fail(Status.NON_FINITE)
                 return True
             return False
@@ -122,7 +125,9 @@ class _Run:
                 self._anchored(interval.t, interval.anchor),
                 self._anchored(interval.t_end, interval.anchor_end),
             )
-        result = self.stepper.step(self.equation, t, t_end, self.y, self.carried, traced=self.traced)
+        result = self._recorded(t, t_end)
+        if result is None:
+            result = self.stepper.step(self.equation, t, t_end, self.y, self.carried, traced=self.traced)
         self._count(calls)
         if isinstance(self.clock, JointClock):
             if self.clock.judge(interval, self._ratio(result) if self.adaptive else None):
@@ -139,6 +144,26 @@ class _Run:
         )
         self._jump_lanes()
         self._drop_done()
+
+    def _recorded(self, t: HostTime, t_end: HostTime) -> StepResult | None:
+        """The step with its graph kept, where that is wanted."""
+        if self.keeper is None or (self.carried is not None and not self.stepper.carries):
+            # What is known of f at the beginning has no graph, and no step before has one to hand over.
+            return None
+        lanes = self.clock.active if isinstance(self.clock, LaneClock) else None
+        scope = self.keeper.scope(lanes)
+        if scope is None:
+            return None
+        calls = self.equation.count.calls
+        try:
+            with self.keeper.weighed(lanes):
+                return self.stepper.recorded_step(scope, t, t_end, self.y, self.carried)
+        except RuntimeError as error:
+            if "saved tensor hooks" not in str(error):
+                raise
+            # A field that calls torch.func itself cannot be weighed: its steps are made again.
+            self.keeper, self.equation.count.calls = None, calls
+            return None
 
     def _jump_jointly(self) -> None:
         """At a stop: the state jumps, and what the step hands over is made anew; the step size stays."""
@@ -178,8 +203,10 @@ class _Run:
 
     def _drop_done(self) -> None:
         assert isinstance(self.clock, LaneClock)
+        before = self.clock.active
         keep = self.clock.drop_done()
         if keep is not None:
+            self.evaluations[np.delete(before, keep)] += self.calls
             self._keep_lanes(keep)
 
     def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
@@ -189,6 +216,9 @@ class _Run:
             self.y, self.carried = result.y1, result.carried_next
             return
         if not accept.any():
+            return
+        if self.journal is None and not self.traced and self.recorder.reads_times:
+            self._take_in_place(active, interval, accept, result)
             return
         places = torch.from_numpy(np.flatnonzero(accept)).to(self.y.device)
         part = interval.part(accept)
@@ -211,6 +241,18 @@ class _Run:
         else:
             self.carried = self.carried.index_copy(0, places, result.carried_next)
 
+    def _take_in_place(self, active: np.ndarray, interval: Interval, accept: np.ndarray, result: StepResult) -> None:
+        """The same where nobody asks for the step of these lanes alone, so that their rows need not be gathered."""
+        # The others stay where they are, and pass no time.
+        moved = replace(interval, t_end=np.where(accept, interval.t_end, interval.t))
+        self.recorder.take(moved, active, None, self.y, result, None)
+        mask = torch.from_numpy(accept).to(self.y.device).unsqueeze(1)
+        self.y = torch.where(mask, result.y1, self.y)
+        if self.carried is None or result.carried_next is None:
+            self.carried = None
+        else:
+            self.carried = torch.where(mask, result.carried_next, self.carried)
+
     def _accept(
         self, interval, lanes, y, carried, result, traced_times: TracedTimes, attempt: Attempt | None = None
     ) -> None:
@@ -221,7 +263,8 @@ class _Run:
         if self.journal is not None:
             places = None if lanes is None else torch.from_numpy(lanes).to(y.device)
             handed = carried if self.stepper.carries else None
-            step = AcceptedStep(interval, places, y, handed, rows)
+            kept = result.kept if result.kept is not None and self.keeper and self.keeper.accepted(lanes) else None
+            step = AcceptedStep(interval, places, y, handed, rows, kept)
             self.journal(step, attempt or Attempt(interval, lanes, None, y, carried), result)
 
     def _keep_lanes(self, keep: np.ndarray) -> None:
@@ -268,16 +311,12 @@ class _Run:
         return torch.where(torch.from_numpy(anchor >= 0).to(ts.device), own, fixed)
 
     def _count(self, calls_before: int) -> None:
-        calls = self.equation.count.calls - calls_before
-        if isinstance(self.clock, JointClock):
-            self.evaluations += calls
-        else:
-            self.evaluations[self.clock.active] += calls
+        self.calls += self.equation.count.calls - calls_before
 
     def finish(self) -> Trajectory:
         clock, recorder = self.clock, self.recorder
         status = np.atleast_1d(np.asarray(clock.status, dtype=int)).copy()
-        if isinstance(clock, JointClock) and not host_number(torch.isfinite(self.y).all()):
+        if isinstance(clock, JointClock) and not is_finite(self.y):
             # One look at the end finds a state that exploded where nothing watched it.
             status[status == Status.SUCCESS] = Status.NON_FINITE
         width = self.problem.equation.layout.width
@@ -291,7 +330,7 @@ class _Run:
             status=status,
             steps=np.atleast_1d(clock.steps),
             accepted=np.atleast_1d(clock.accepted),
-            evaluations=self.evaluations,
+            evaluations=self.evaluations + self.calls if self.joint else self.evaluations,
             reached=np.atleast_1d(clock.t),
             last_size=np.atleast_1d(clock.size),
         )

@@ -1,19 +1,22 @@
 """What goes into the loop and what comes out: the problem, the accepted steps, the trajectory."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from neurode.core.equation import AbstractEquation
+from neurode.core.tape import TapeScope
 from neurode.integration.clock import Interval
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.integration.recorder import EndRows, Recorder, StepRows
 from neurode.integration.save import Save
 from neurode.integration.stops import Stops
 from neurode.integration.times import OutputTimes
-from neurode.methods.stepper import AbstractStepper, StepResult
+from neurode.methods.stepper import AbstractStepper, KeptStep, StepResult
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class AcceptedStep:
     """One accepted step as a gradient needs it to make it again: where it began, and which saved rows it wrote.
 
     lanes: index tensor of the original lanes, None for all. carried: what the step was handed, where its method carries
-    anything.
+    anything. kept: the step with its graph, where that was kept on the way.
     """
 
     interval: Interval
@@ -53,6 +56,7 @@ class AcceptedStep:
     y: torch.Tensor
     carried: torch.Tensor | None
     rows: StepRows
+    kept: KeptStep | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,25 @@ class Attempt:
     accepted: np.ndarray | None
     y: torch.Tensor
     carried: torch.Tensor | None
+
+
+class Keeper(Protocol):
+    """Says which steps are to be made with their graphs kept.
+
+    lanes: those of an attempt by their original numbers, None for the one of a joint solve.
+    """
+
+    def scope(self, lanes: np.ndarray | None) -> TapeScope | None:
+        """What to record the next attempt on; None for not at all."""
+        ...
+
+    def weighed(self, lanes: np.ndarray | None) -> AbstractContextManager[None]:
+        """Around an attempt that is recorded."""
+        ...
+
+    def accepted(self, lanes: np.ndarray | None) -> bool:
+        """A recorded attempt was accepted by all its lanes: keep it?"""
+        ...
 
 
 Journal = Callable[[AcceptedStep, Attempt, StepResult], None]

@@ -8,6 +8,7 @@ import torch
 
 from neurode.core.state import StateLayout
 from neurode.integration.clock import Interval
+from neurode.integration.lane_outputs import LaneOutputs
 from neurode.integration.lane_points import LanePoints
 from neurode.integration.save import Save
 from neurode.integration.times import OutputTimes
@@ -31,6 +32,7 @@ class InnerRows:
     """Saved rows values[start:stop] that were read inside a step, of its lanes `points` (None: the one lane).
 
     theta: (rows,) places within the step, between 0 and 1. anchor: (rows,) the rows of ts whose times they are.
+    weights: (rows, stages), the value is y + weights @ stages; None where times carry gradients.
     """
 
     start: int
@@ -38,6 +40,7 @@ class InnerRows:
     points: LanePoints | None
     theta: np.ndarray
     anchor: np.ndarray
+    weights: torch.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,12 @@ class Recorder:
         self.sorted_times = times.host.tolist() if self.joint else []
         self.next_output = 0
         self.num_lanes = lanes
+        self.lane_outputs = None if self.joint or save.what not in ("ts", "dense") else LaneOutputs(times)
+
+    @property
+    def reads_times(self) -> bool:
+        """Does it keep values at certain times only, and nothing of the steps themselves?"""
+        return self.what in ("ts", "end")
 
     def begin(self, y0: torch.Tensor) -> EndRows | None:
         """Write what is known before the first step. Returns the rows that are y0 itself."""
@@ -119,6 +128,8 @@ class Recorder:
         if self.what in ("ts", "dense"):
             index, lane = np.nonzero(host == first)
             self.next_output = len(index)
+            if self.lane_outputs is not None:
+                self.lane_outputs.skip(np.bincount(lane, minlength=self.num_lanes))
         elif self.what == "steps":
             lane = np.arange(self.num_lanes)
             index = np.zeros_like(lane)
@@ -188,11 +199,13 @@ class Recorder:
         inner = ends = None
         if stop > start:
             theta, anchor = (self.times.host[start:stop] - t) / (t_end - t), np.arange(start, stop)
+            weights = None
             if traced_times is None:
-                rows = self._joint_values(theta, t_end - t, y, result)
+                weights = self._weights(theta, t_end - t, y)
+                rows = torch.addmm(y.reshape(1, -1), weights, result.stages.reshape(weights.shape[1], -1))
             else:
                 rows = self._traced_joint_values(anchor, y, result, *traced_times)
-            inner = self._write_inner(rows, anchor, np.zeros(stop - start, dtype=int), None, theta)
+            inner = self._write_inner(rows, anchor, np.zeros(stop - start, dtype=int), None, theta, weights)
         if end > stop:
             y1, count = self.layout.flat(result.y1), end - stop
             rows = y1 if count == 1 else y1.expand(count, -1)
@@ -201,32 +214,28 @@ class Recorder:
 
     def _take_lanes(self, interval, lanes, y, result, traced_times: TracedTimes, dense) -> StepRows:
         """Many lanes: rows of ts in (t, t_end] of each."""
-        host, rising = self.times.host[:, lanes], interval.t_end >= interval.t
-        after = np.where(rising, host > interval.t, host < interval.t)
-        before = np.where(rising, host < interval.t_end, host > interval.t_end)
+        assert self.lane_outputs is not None
         inner = ends = None
-        anchor, local = np.nonzero(after & before)
+        anchor, local = self.lane_outputs.before(lanes, interval.t_end)
         if len(anchor):
             t, t_end = interval.t[local], interval.t_end[local]
-            theta = (host[anchor, local] - t) / (t_end - t)
+            theta = (self.times.host[anchor, lanes[local]] - t) / (t_end - t)
             points = LanePoints.of(local, len(lanes), y.device)
+            weights = None
             if traced_times is None:
-                size = torch.from_numpy(t_end - t).to(y.device, y.dtype)
-                weights = torch.from_numpy(self.stepper.dense_weights(theta)).to(y.device, y.dtype)
-                rows = points.read(y, result.stages, weights * size.unsqueeze(1))
+                weights = self._weights(theta, (t_end - t)[:, None], y)
+                rows = points.read(y, result.stages, weights)
             else:
                 rows = self._traced_lane_values(anchor, lanes[local], points, y, result, *traced_times)
-            inner = self._write_inner(rows, anchor, lanes[local], points, theta)
-        index, local = np.nonzero(host == interval.t_end)
+            inner = self._write_inner(rows, anchor, lanes[local], points, theta, weights)
+        index, local = self.lane_outputs.at(lanes, interval.t_end)
         if len(index):
             place = torch.from_numpy(local).to(y.device)
             ends = self._write_ends(result.y1.index_select(0, place), index, lanes[local], place)
         return StepRows(inner, ends, dense)
 
-    def _joint_values(self, theta: np.ndarray, size: float, y: torch.Tensor, result: StepResult) -> torch.Tensor:
-        weights = torch.from_numpy(self.stepper.dense_weights(theta)).to(y.device, y.dtype)
-        stages = result.stages.reshape(result.stages.shape[0], -1)
-        return torch.addmm(y.reshape(1, -1), weights, stages, alpha=size)
+    def _weights(self, theta: np.ndarray, size: Any, y: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self.stepper.dense_weights(theta) * size).to(y.device, y.dtype)
 
     def _traced_joint_values(self, anchor, y, result, t: torch.Tensor, t_end: torch.Tensor) -> torch.Tensor:
         assert self.times.tensor is not None
@@ -262,8 +271,8 @@ class Recorder:
     def _write_ends(self, rows, index: np.ndarray, lane: np.ndarray, place: torch.Tensor | None) -> EndRows:
         return EndRows(*self._write(rows, index, lane), place)
 
-    def _write_inner(self, rows, anchor, lane, points: LanePoints | None, theta: np.ndarray) -> InnerRows:
-        return InnerRows(*self._write(rows, anchor, lane), points, theta, anchor)
+    def _write_inner(self, rows, anchor, lane, points: LanePoints | None, theta, weights) -> InnerRows:
+        return InnerRows(*self._write(rows, anchor, lane), points, theta, anchor, weights)
 
     def _write(self, rows: torch.Tensor, index: np.ndarray, lane: np.ndarray) -> tuple[int, int]:
         self.values.append(rows)

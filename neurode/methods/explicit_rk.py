@@ -9,7 +9,7 @@ import torch
 from neurode.core.equation import AbstractEquation
 from neurode.core.tape import TapeScope
 from neurode.methods.slopes import Slopes, advance, combination, step_size, traced_advance
-from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
+from neurode.methods.stepper import AbstractStepper, KeptStep, Replayed, StepGradient, StepResult, StepTime
 from neurode.methods.tableau import Tableau
 
 
@@ -60,14 +60,22 @@ class ExplicitRungeKutta(AbstractStepper):
     ) -> StepResult:
         if traced:
             return self._traced_step(equation, t, t_end, y, carried)
-        tableau, table = self.tableau, self.slopes.table(y)
-        stages, argument = self.slopes.evaluate(equation, t, t_end, y, carried)
         size = step_size(t, t_end, y)
+        stages, argument = self.slopes.evaluate(equation, t, t_end, y, carried, size)
+        return self._result(size, y, stages, argument)
+
+    def recorded_step(self, scope: TapeScope, t, t_end, y, carried) -> StepResult:
+        recorded = self.slopes.record(scope, t, t_end, y, carried)
+        kept = KeptStep(scope, Replayed(recorded.stages, recorded))
+        return self._result(recorded.size, y, recorded.stages, recorded.argument.detach(), kept)
+
+    def _result(self, size, y, stages, argument, kept: KeptStep | None = None) -> StepResult:
+        tableau, table = self.tableau, self.slopes.table(y)
         y1 = argument if tableau.fsal else advance(y, stages, tableau.num_stages, table.combine, size)
         error = None
         if table.error is not None:
             error = combination(stages, tableau.num_stages, table.error).mul_(size)
-        return StepResult(y1, stages, error, stages[-1] if tableau.fsal else None)
+        return StepResult(y1, stages, error, stages[-1] if tableau.fsal else None, kept)
 
     def _traced_step(self, equation, t, t_end, y, carried) -> StepResult:
         """The same step without writing in place, so that autograd can follow it (also through t and t_end as
@@ -106,11 +114,17 @@ class ExplicitRungeKutta(AbstractStepper):
     def pull_back(self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar) -> StepGradient:
         recorded = replayed.recorded
         if next_bar is not None:
-            pulled = recorded.pull_back(scope, [recorded.argument, recorded.stages[-1]], [y1_bar, next_bar], stages_bar)
+            # First same as last: the end is the argument of the last slope, which is handed over.
+            if stages_bar is None:
+                stages_bar = torch.zeros_like(recorded.stages)
+            else:
+                stages_bar = stages_bar.clone(memory_format=torch.contiguous_format)
+            stages_bar[-1].add_(next_bar)
+            pulled = recorded.pull_back(scope, stages_bar, y1_bar)
             return StepGradient(pulled.y, pulled.first, pulled.t, pulled.t_end)
         pulled = recorded.pull_increment(scope, self.tableau.b_vector, y1_bar, stages_bar)
         return StepGradient(y1_bar + pulled.y, pulled.first, pulled.t, pulled.t_end)
 
 
 def _powers(theta: np.ndarray, degree: int) -> np.ndarray:
-    return np.asarray(theta)[:, None] ** np.arange(1, degree + 1)
+    return np.multiply.accumulate(np.repeat(np.asarray(theta)[:, None], degree, axis=1), axis=1)

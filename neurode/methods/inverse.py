@@ -103,7 +103,7 @@ class UndoableRungeKutta(AbstractUndoable):
         return StepGradient(y1_bar + pulled.y, None, pulled.t, pulled.t_end)
 
     def _increment(self, recorded: RecordedSlopes) -> torch.Tensor:
-        return traced_increment(recorded.stages[: len(self._weights)], self._weights, recorded.size)
+        return traced_increment(list(recorded.stages[: len(self._weights)]), self._weights, recorded.size)
 
     @torch.no_grad()
     def again(self, equation: AbstractEquation, t, t_end, y, carried=None) -> tuple[torch.Tensor, None]:
@@ -120,7 +120,7 @@ class UndoableRungeKutta(AbstractUndoable):
         return replayed.recorded.y + self._increment(replayed.recorded), None
 
     def slope_of(self, replayed: Replayed) -> torch.Tensor:
-        return replayed.slopes[0].detach()
+        return replayed.stages[0]
 
     def undo(self, scope: TapeScope, t, t_end, y1, carried, *, slope, read: bool) -> Undone:
         del carried

@@ -176,21 +176,20 @@ class ReversibleRungeKutta(AbstractUndoable):
 
     def end_of(self, replayed: Replayed) -> tuple[torch.Tensor, torch.Tensor]:
         up, back = replayed.recorded
-        size = back.size.detach() if isinstance(back.size, torch.Tensor) else back.size
-        return back.y.detach(), up.y.detach() - self._increment_of(back.stages, size)
+        return back.y, up.y - self._increment_of(back.stages, back.size)
 
     def _record_up(self, scope: TapeScope, t, t_end, z: torch.Tensor, read: bool) -> RecordedSlopes:
         return (self.base.slopes if read else self.base.weighted).record(scope, t, t_end, z)
 
     @torch.no_grad()
-    def _increment_of(self, slopes: list[torch.Tensor], size) -> torch.Tensor:
+    def _increment_of(self, slopes: torch.Tensor, size) -> torch.Tensor:
         """Psi of recorded slopes, without a graph."""
         weighted = self.base.weighted
-        return traced_increment(slopes[: weighted.count], self.base.tableau.b_vector[: weighted.count], size)
+        return traced_increment(list(slopes[: weighted.count]), self.base.tableau.b_vector[: weighted.count], size)
 
     def _replayed(self, y: torch.Tensor, z: torch.Tensor, size, up: RecordedSlopes, back: RecordedSlopes) -> Replayed:
         pull = (z - y).mul_(1 - self.coupling).div_(size)
-        return Replayed([*up.stages, pull], (up, back))
+        return Replayed(torch.cat((up.stages, pull.unsqueeze(0))), (up, back))
 
     def pull_back(self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar) -> StepGradient:
         up, back = replayed.recorded
@@ -204,11 +203,11 @@ class ReversibleRungeKutta(AbstractUndoable):
         size_bar = None
         if stages_bar is not None:
             # The pull is one more slope, (1 - l) (z - y) / h.
-            size = up.size.detach() if isinstance(up.size, torch.Tensor) else up.size
+            size = up.size
             pull_bar = stages_bar[-1] * (1 - self.coupling) / size
             z_bar.add_(pull_bar)
             y_bar.sub_(pull_bar)
-            size_bar = -stages_bar[-1] * replayed.slopes[-1] / size
+            size_bar = -stages_bar[-1] * replayed.stages[-1] / size
         return StepGradient(y_bar, z_bar, *_time_bars(first, second, size_bar))
 
 

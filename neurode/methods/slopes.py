@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
-from neurode.core.tape import TapeScope
+from neurode.core.tape import Evaluation, TapeScope
 from neurode.core.transforms import outside
 from neurode.methods.stepper import StepTime
 from neurode.methods.tableau import Tableau
@@ -55,62 +55,97 @@ class PulledSlopes:
 
 @dataclass(frozen=True)
 class RecordedSlopes:
-    """Slopes in one graph on a tape, from its leaves on: y, a slope handed over, and where gradients of times are
-    wanted the time of each call and the step size.
+    """Slopes whose calls of f each have a graph of their own on a tape, from the call's argument on.
 
-    argument: of the last slope. size: a leaf, or a number. times: leaves, in the order of the nodes; empty if unwanted.
+    What lies between the calls is linear, and pulled back by hand. calls: one a slope, None for one that was handed
+    over. stages: (count, *y.shape), the slopes without graphs. argument: of the last one. size: a number, or a column a
+    lane.
     """
 
+    slopes: "Slopes"
     y: torch.Tensor
-    first: torch.Tensor | None
-    times: tuple[torch.Tensor, ...]
-    nodes: tuple[float, ...]
+    calls: list[Evaluation | None]
     size: float | torch.Tensor
-    stages: list[torch.Tensor]
+    stages: torch.Tensor
     argument: torch.Tensor
 
     def pull_back(
-        self,
-        scope: TapeScope,
-        outputs: list[torch.Tensor],
-        bars: list[torch.Tensor],
-        stages_bar: torch.Tensor | None,
+        self, scope: TapeScope, stages_bar: torch.Tensor, argument_bar: torch.Tensor | None = None
     ) -> PulledSlopes:
-        """The exact derivative: from gradients of tensors made of these slopes, and of all slopes."""
-        if stages_bar is not None:
-            # One output for all: each is checked against its gradient, at the cost of an operation.
-            with torch.enable_grad():
-                outputs, bars = [*outputs, torch.stack(self.stages)], [*bars, stages_bar]
-        leaves = [self.y]
-        if self.first is not None:
-            leaves.append(self.first)
-        if not self.times:
-            pulled = scope.pull_graph(outputs, bars, leaves)
-            return PulledSlopes(pulled[0], None if self.first is None else pulled[1], None, None)
-        assert isinstance(self.size, torch.Tensor)
-        gradients = scope.pull_graph(outputs, bars, [*leaves, self.size, *self.times])
-        pulled, size_bar, times_bar = gradients[: len(leaves)], gradients[len(leaves)], gradients[len(leaves) + 1 :]
-        t_bar, t_end_bar = -size_bar.reshape(-1), size_bar.reshape(-1)
-        for node, time_bar in zip(self.nodes, times_bar, strict=True):
-            t_bar = t_bar + (1 - node) * time_bar.reshape(-1)
-            t_end_bar = t_end_bar + node * time_bar.reshape(-1)
-        return PulledSlopes(pulled[0], None if self.first is None else pulled[1], t_bar, t_end_bar)
+        """The exact derivative, from gradients of all slopes and of the last argument. Uses stages_bar up."""
+        table, timed = self.slopes.table(self.y), scope.tape.time
+        y_bar, t_bars, size_bar = None, [], None
+        flat = stages_bar.view(len(self.calls), -1)
+        for i in reversed(range(len(self.calls))):
+            call = self.calls[i]
+            if call is None:
+                continue
+            bar, t_bar = scope.pull(call, stages_bar[i])
+            if argument_bar is not None:
+                bar, argument_bar = bar + argument_bar, None
+            if timed:
+                t_bars.append((self.slopes.tableau.nodes[i], t_bar))
+                if i > 0:
+                    size_bar = _plus(size_bar, combination(self.stages, i, table.rows[i]).mul_(bar))
+            y_bar = _plus(y_bar, bar)
+            if i > 0:
+                self._spread(stages_bar, flat, i, bar, table)
+        first_bar = stages_bar[0] if self.calls[0] is None else None
+        if y_bar is None:  # the only slope was handed over
+            y_bar = torch.zeros_like(self.y)
+        if not timed:
+            return PulledSlopes(y_bar, first_bar, None, None)
+        return PulledSlopes(y_bar, first_bar, *self._time_bars(scope, t_bars, size_bar))
 
     def pull_increment(
         self, scope: TapeScope, weights: np.ndarray, bar: torch.Tensor, stages_bar: torch.Tensor | None
     ) -> PulledSlopes:
         """The exact derivative: from gradients of size sum_j weights[j] k[j], and of all slopes."""
-        if isinstance(self.size, torch.Tensor) and self.size.requires_grad:
-            with torch.enable_grad():
-                increment = traced_increment(self.stages[: len(weights)], weights, self.size)
-            return self.pull_back(scope, [increment], [bar], stages_bar)
-        bars = {j: bar * (self.size * float(weights[j])) for j in np.flatnonzero(weights).tolist()}
-        if stages_bar is None:
-            return self.pull_back(scope, [self.stages[j] for j in bars], list(bars.values()), None)
-        stages_bar = stages_bar.clone()
-        for j, part in bars.items():
-            stages_bar[j].add_(part)
-        return self.pull_back(scope, [], [], stages_bar)
+        count, taking = len(self.calls), len(weights)
+        known = self.slopes.table(self.y).combine[:taking]
+        scaled = bar * self.size
+        own = torch.outer(known, scaled.reshape(-1)).view(taking, *bar.shape)
+        if stages_bar is not None:
+            stages_bar = stages_bar.clone(memory_format=torch.contiguous_format)
+            stages_bar[:taking].add_(own)
+        elif taking == count:
+            stages_bar = own
+        else:
+            stages_bar = torch.zeros_like(self.stages)
+            stages_bar[:taking] = own
+        pulled = self.pull_back(scope, stages_bar)
+        if pulled.t is None or pulled.t_end is None:
+            return pulled
+        size_bar = _per_lane(scope, combination(self.stages, taking, known).mul_(bar))
+        return PulledSlopes(pulled.y, pulled.first, pulled.t - size_bar, pulled.t_end + size_bar)
+
+    def _spread(self, stages_bar: torch.Tensor, flat: torch.Tensor, i: int, bar: torch.Tensor, table: SlopeTable):
+        """What the argument of slope i passes on to the slopes it was made of."""
+        few = table.few[i]
+        if few is not None and isinstance(self.size, float):
+            for j, weight in few:
+                stages_bar[j].add_(bar, alpha=self.size * weight)
+        elif isinstance(self.size, float):
+            flat[:i].addr_(table.rows[i], bar.reshape(-1), alpha=self.size)
+        else:
+            flat[:i].addr_(table.rows[i], (bar * self.size).view(-1))
+
+    def _time_bars(self, scope: TapeScope, calls: list, size_bar: torch.Tensor | None):
+        """Gradients of the step's two times, per lane, from those of the calls' times and of the step size."""
+        own = self.y.new_zeros(scope.equation.layout.lanes(self.y)) if size_bar is None else _per_lane(scope, size_bar)
+        t_bar, t_end_bar = -own, own
+        for node, bar in calls:
+            t_bar = t_bar + (1 - node) * bar.reshape(-1)
+            t_end_bar = t_end_bar + node * bar.reshape(-1)
+        return t_bar, t_end_bar
+
+
+def _plus(total: torch.Tensor | None, part: torch.Tensor) -> torch.Tensor:
+    return part if total is None else total + part
+
+
+def _per_lane(scope: TapeScope, products: torch.Tensor) -> torch.Tensor:
+    return scope.equation.layout.flat(products).sum(1)
 
 
 @dataclass(frozen=True)
@@ -124,20 +159,66 @@ class Slopes:
         return _table(self.tableau, self.count, like.dtype, like.device)
 
     def evaluate(
-        self, equation: AbstractEquation, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None
+        self,
+        equation: AbstractEquation,
+        t: HostTime,
+        t_end: HostTime,
+        y: torch.Tensor,
+        first: torch.Tensor | None,
+        size: float | torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(count, *y.shape) slopes, and the argument of the last. first: the first slope where it is known."""
-        table, times = self.table(y), equation.times(self._times(t, t_end))
-        size = step_size(t, t_end, y)
-        stages = y.new_empty(self.count, *y.shape)
+        """(count, *y.shape) slopes, and the argument of the last. first: the first slope where it is known. size: what
+        `step_size` gives."""
         argument = y
+        times = equation.times(self._times(t, t_end))
+        stages, arguments = self._arguments(step_size(t, t_end, y) if size is None else size, y)
         for i in range(self.count):
             if i == 0 and first is not None:
                 stages[0] = first
                 continue
-            if i > 0:
-                argument = advance(y, stages, i, table.rows[i], size, table.few[i])
+            argument = arguments(i)
             stages[i] = equation(times[i], argument)
+        return stages, argument
+
+    def record(
+        self, scope: TapeScope, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None = None
+    ) -> RecordedSlopes:
+        """The same, to the last bit, with the calls on `scope`."""
+        argument, calls, size = y, [], step_size(t, t_end, y)
+        times = scope.equation.times(self._times(t, t_end))
+        stages, arguments = self._arguments(size, y)
+        with torch.no_grad():
+            for i in range(self.count):
+                if i == 0 and first is not None:
+                    stages[0] = first
+                    calls.append(None)
+                    continue
+                argument = arguments(i)
+                call = scope.record(times[i], argument)
+                calls.append(call)
+                stages[i] = call.value
+        return RecordedSlopes(self, y, calls, size, stages, argument)
+
+    def _arguments(self, size: float | torch.Tensor, y: torch.Tensor):
+        """An empty buffer for the slopes, and what gives the argument of slope i once those before it are there."""
+        table = self.table(y)
+        stages = y.new_empty(self.count, *y.shape)
+        columns, start = stages.view(self.count, -1).T, y.reshape(-1)
+        joint = isinstance(size, float)
+
+        def argument(i: int) -> torch.Tensor:
+            if i == 0:
+                return y
+            few = table.few[i]
+            if joint and few is not None:
+                total = y
+                for j, weight in few:
+                    total = torch.add(total, stages[j], alpha=size * weight)
+                return total
+            if joint:
+                return torch.addmv(start, columns[:, :i], table.rows[i], alpha=size).view(y.shape)
+            return torch.addcmul(y, size, torch.mv(columns[:, :i], table.rows[i]).view(y.shape))
+
         return stages, argument
 
     def evaluate_traced(
@@ -146,16 +227,13 @@ class Slopes:
         """The same without writing in place, so that autograd can follow (also t and t_end as tensors); and the step
         size."""
         size, times = self._traced_times(equation, t, t_end, y)
-        return *self._make_traced(equation, times, size, y, first), size
-
-    def _make_traced(self, equation: AbstractEquation, times, size, y: torch.Tensor, first: torch.Tensor | None):
         stages: list[torch.Tensor] = []
         argument = y
         for i in range(self.count):
             if i > 0:
                 argument = traced_advance(y, stages, self.tableau.a_matrix[i, :i], size)
             stages.append(first if i == 0 and first is not None else equation(times[i], argument))
-        return stages, argument
+        return stages, argument, size
 
     def _times(self, t: HostTime, t_end: HostTime) -> list[HostTime]:
         size = t_end - t
@@ -167,22 +245,6 @@ class Slopes:
         size, rounded = t_end - t, y.dtype
         column = size.to(rounded) if size.ndim == 0 else size.to(rounded).unsqueeze(1)
         return column, [equation.shaped_time(time.to(rounded)) for time in self._times(t, t_end)]
-
-    def record(
-        self, scope: TapeScope, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None = None
-    ) -> RecordedSlopes:
-        """Make the slopes in one graph on `scope`. first: the first slope, if it was handed over."""
-        y = y.detach().requires_grad_()
-        first = None if first is None else first.detach().requires_grad_()
-        times, size, leaves = scope.equation.times(self._times(t, t_end)), step_size(t, t_end, y), ()
-        if scope.tape.time:
-            # Leaves of their own, one a call: the values stay those of the forward pass to the last bit.
-            times = leaves = tuple(time.detach().requires_grad_() for time in times)
-            size = (y.new_tensor(size) if isinstance(size, float) else size).requires_grad_()
-        with torch.enable_grad():
-            stages, argument = self._make_traced(scope.equation, times, size, y, first)
-        nodes = self.tableau.nodes[: self.count]
-        return RecordedSlopes(y, first, leaves, nodes, size, stages, argument)
 
 
 def step_size(t: HostTime, t_end: HostTime, like: torch.Tensor) -> float | torch.Tensor:

@@ -20,12 +20,14 @@ class StepResult:
 
     y1: like y. stages: (stages, *y.shape). error: like y, None without an estimate.
     carried_next: what the following step is handed (see AbstractStepper), like y; else None.
+    kept: the step as `replay` gives it, where it was recorded on the way.
     """
 
     y1: torch.Tensor
     stages: torch.Tensor
     error: torch.Tensor | None
     carried_next: torch.Tensor | None
+    kept: "KeptStep | None" = None
 
 
 class AbstractStepper(ABC):
@@ -92,6 +94,13 @@ class AbstractStepper(ABC):
         """From (t, y) to t_end. carried: what the step before handed over. traced: in differentiable operations
         only."""
 
+    def recorded_step(
+        self, scope: TapeScope, t: HostTime, t_end: HostTime, y: torch.Tensor, carried: torch.Tensor | None
+    ) -> StepResult | None:
+        """The step, to the last bit, with its graph kept on `scope`; None where the method cannot."""
+        del scope, t, t_end, y, carried
+        return None
+
     @abstractmethod
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:
         """(points, stages): y(t + theta h) = y + h weights @ stages."""
@@ -132,16 +141,19 @@ class AbstractStepper(ABC):
 
 @dataclass(frozen=True)
 class Replayed:
-    """A step made again. slopes: the stages of StepResult one by one, with their graphs. recorded: what the stepper's
-    own `pull_back` goes by."""
+    """A step made again. stages: like those of StepResult (fewer where the rest takes no part), without graphs.
+    recorded: what the stepper's own `pull_back` goes by."""
 
-    slopes: list[torch.Tensor]
+    stages: torch.Tensor
     recorded: Any
 
-    @property
-    def stages(self) -> torch.Tensor:
-        """Like those of StepResult."""
-        return torch.stack([slope.detach() for slope in self.slopes])
+
+@dataclass(frozen=True)
+class KeptStep:
+    """A step that need not be made again, and the tape's part that it was recorded on."""
+
+    scope: TapeScope
+    replayed: Replayed
 
 
 @dataclass(frozen=True)

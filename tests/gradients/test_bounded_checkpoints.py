@@ -241,7 +241,15 @@ def test_every_state_is_kept_as_y_and_where_it_is_handed_over_f(method, tensors)
         y0 = torch.ones(64, 32, dtype=torch.float64, requires_grad=True)
         gc.collect()
         before = live_bytes()
-        ys = solve(lambda t, y: -y, y0, [0.0, 1.0], method=method, step_size=1 / steps, save="end").ys
+        ys = solve(
+            lambda t, y: -y,
+            y0,
+            [0.0, 1.0],
+            method=method,
+            step_size=1 / steps,
+            save="end",
+            gradient=Checkpointed(graph_bytes=0),
+        ).ys
         gc.collect()
         return live_bytes() - before, ys
 

@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 
-from neurode import Reversible, solve
+from neurode import Checkpointed, Reversible, solve
 from neurode.gradients.schedule import reverse_cost
 from neurode.gradients.undoing import SLOTS
 from neurode.methods.catalogue import METHODS
@@ -49,7 +49,7 @@ def test_few_steps_are_all_made_from_kept_states(batching):
     """With eight anchors nothing of nine steps has to be undone."""
     options = {"method": "rk4", "step_size": 0.1, "batching": batching}
     stats, found = gradients(SmoothField(), Reversible(anchors=8), 0.9, **options)
-    due_stats, due = gradients(SmoothField(), "checkpointed", 0.9, **options)
+    due_stats, due = gradients(SmoothField(), Checkpointed(graph_bytes=0), 0.9, **options)
     assert stats.num_evaluations == due_stats.num_evaluations == 9 * 4
     check_exact(found, due, rtol=0, atol=0)
 
@@ -64,7 +64,7 @@ def test_long_steps_are_made_again_from_kept_states_at_a_bounded_cost(options, b
     """No warning: nothing is wrong, undoing is only no bargain."""
     f = oscillator().f
     stats, found = gradients(f, Reversible(anchors=1), 12.0, batching=batching, **options)
-    due_stats, due = gradients(f, "checkpointed", 12.0, batching=batching, **options)
+    due_stats, due = gradients(f, Checkpointed(graph_bytes=0), 12.0, batching=batching, **options)
     check_exact(found, due)
     length = 120
     most = 1 + reverse_cost(length, SLOTS) / length

@@ -8,6 +8,8 @@ from neurode.gradients.catalogue import GRADIENTS, gradient_of
 from neurode.methods.catalogue import METHODS
 from tests.problems import SmoothField, van_der_pol
 
+STATES = Checkpointed(graph_bytes=0)
+
 Y0 = torch.tensor([[2.0, 0.0], [0.5, -1.0], [-0.3, 0.4]], dtype=torch.float64)
 
 
@@ -92,14 +94,14 @@ def saved_bytes(gradient, num_steps) -> int:
 
 
 def test_checkpointed_keeps_far_less_than_direct():
-    """Direct keeps the hidden activations of every call: 64 x 256 floats each; checkpointed not even one."""
-    direct, checkpointed = saved_bytes("direct", 50), saved_bytes("checkpointed", 50)
+    """Direct keeps the hidden activations of every call: 64 x 256 floats each; checkpointed states not even one."""
+    direct, checkpointed = saved_bytes("direct", 50), saved_bytes(STATES, 50)
     assert direct > 4 * 50 * 64 * 256 * 4
     assert checkpointed < direct / 50
 
 
 def test_direct_keeps_more_with_every_step_and_checkpointed_not_more_than_a_state():
-    per_step = (saved_bytes("checkpointed", 100) - saved_bytes("checkpointed", 50)) / 50
+    per_step = (saved_bytes(STATES, 100) - saved_bytes(STATES, 50)) / 50
     assert saved_bytes("direct", 100) > 1.9 * saved_bytes("direct", 50)
     assert per_step <= 2 * 64 * 4 * 4
 

@@ -17,8 +17,8 @@ import torch
 
 from neurode.data.text.sentence_batch import SentenceBatch
 from neurode.models.keyed_noise import keyed_normals
+from neurode.models.text.edit_distance import distance_table
 from neurode.models.text.paths import AbstractPath, Curve
-from neurode.models.text.word_distance import distance_table
 
 _LANES = 61  # stream of keyed noise
 

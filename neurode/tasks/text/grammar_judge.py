@@ -6,9 +6,9 @@ import numpy as np
 
 from neurode.data.text.grammar import Grammar
 from neurode.data.text.tokens import NUM_SPECIAL, UNKNOWN
+from neurode.models.text.edit_distance import Words, checked_words
 from neurode.models.text.kneser_ney import KneserNey
 from neurode.tasks.text.measures.acceptability import Acceptance
-from neurode.tasks.text.measures.edit_distance import Words, checked_words
 
 _COUNTED = 20_000
 """Sentences of the grammar that surprisals are counted on."""

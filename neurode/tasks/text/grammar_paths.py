@@ -38,7 +38,7 @@ class GrammarJob:
     pairs: int = 150
     steps: int = 11
     made: int = 500
-    settings: Mapping[str, Any] = field(default_factory=lambda: {"max_minutes": 1.1})
+    settings: Mapping[str, Any] = field(default_factory=lambda: {"epochs": 8, "max_minutes": 1.1})
     textbook: Mapping[str, Any] = field(
         default_factory=lambda: {
             "kind": "autoencoder",

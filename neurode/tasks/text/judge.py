@@ -14,11 +14,11 @@ from neurode.data.text.tokens import NUM_SPECIAL, UNKNOWN
 from neurode.data.text.vocabulary import WordVocabulary
 from neurode.models.text.corruptions import KINDS, Corruptor, NextWords
 from neurode.models.text.discriminator import DiscriminatorConfig, SentenceDiscriminator, auroc
+from neurode.models.text.edit_distance import Words, checked_words
 from neurode.models.text.kneser_ney import KneserNey
 from neurode.models.text.language_model import LanguageModelConfig, RecurrentLanguageModel
 from neurode.tasks.text.judging import JudgedData
 from neurode.tasks.text.measures.acceptability import Acceptance, LengthThresholds, SurprisalThresholds
-from neurode.tasks.text.measures.edit_distance import Words, checked_words
 from neurode.tasks.text.sentence_data import SentenceData
 from neurode.training.fit import fit
 from neurode.training.fit_config import FitConfig

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from neurode.data.text.sentence_batch import SentenceBatch
+from neurode.models.text.edit_distance import distance_table
 from neurode.models.text.paths import LinearPath
 from neurode.models.text.walk import PLACINGS, EvenPlaces, TextPlaces, doubt_of, evenest, walk
-from neurode.models.text.word_distance import distance_table
 from tests.models.text.stand_in import StandIn
 
 

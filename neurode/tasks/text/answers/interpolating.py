@@ -5,18 +5,15 @@ Shape legend: P pairs, S points of a path, D numbers of a code.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import torch
-
-from neurode.data.text.sentence_batch import SentenceBatch
 from neurode.models.text.paths import PATHS, AbstractPath, FadingEnds, path_of
-from neurode.models.text.refinement import Refinement, refine_codes
 from neurode.models.text.walk import PLACINGS, Walk, doubt_of, walk
+from neurode.tasks.text.answers.holding import Ends, Pair, carried_words, hold_ends
 from neurode.tasks.text.answers.scoring import score
 from neurode.tasks.text.answers.writing import with_copies, write_ids
 from neurode.tasks.text.fitted import FittedText
-from neurode.tasks.text.phrases import Phrase, copied_words
+from neurode.tasks.text.phrases import copied_words
 from neurode.tasks.text.results import Interpolation
 
 ENDS = ("fading", "refined", "encoded")
@@ -24,19 +21,6 @@ ENDS = ("fading", "refined", "encoded")
 model writes the very sentence, all along. "fading": the same at the ends, where the move fades out within 15 % of the
 way.
 """
-
-Pair = tuple[Phrase, Phrase]
-
-
-@dataclass(frozen=True, eq=False)
-class Ends:
-    """The codes of the two ends of P pairs, each (P, D), and what refinement added to them."""
-
-    start: torch.Tensor
-    end: torch.Tensor
-    start_shift: torch.Tensor
-    end_shift: torch.Tensor
-    seconds: float
 
 
 def interpolate(
@@ -69,37 +53,15 @@ def check_request(fitted: FittedText, steps: int, *, path: str, ends: str, point
         raise ValueError("path='flow' needs a flow prior, which this model was trained without. Take path='linear'.")
 
 
-def hold_ends(fitted: FittedText, pairs: Sequence[Pair], *, refined: bool, how: Refinement | None = None) -> Ends:
-    """Codes of the ends, as the encoder gives them or refined until the model writes the sentences themselves."""
-    began = time.perf_counter()
-    phrases = [pair[side] for side in (0, 1) for pair in pairs]
-    codes, shift = hold_codes(fitted, phrases, refined=refined, how=how)
-    (start, end), (start_shift, end_shift) = codes.chunk(2), shift.chunk(2)
-    return Ends(start, end, start_shift, end_shift, time.perf_counter() - began)
-
-
-def hold_codes(
-    fitted: FittedText, phrases: Sequence[Phrase], *, refined: bool, how: Refinement | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Codes (n, D) of phrases, and what refinement added to them; nothing where they are not refined."""
-    batch = SentenceBatch.of([one.ids for one in phrases]).to(fitted.device)
-    with torch.no_grad():
-        codes = fitted.network.code(batch)
-    if not refined:
-        return codes, torch.zeros_like(codes)
-    found = refine_codes(fitted.network, batch, how, prior=fitted.prior, start=codes)
-    return found.codes, found.shift
-
-
 def walk_pairs(
     fitted: FittedText, pairs: Sequence[Pair], held: Ends, steps: int, *, path: str, ends: str, points: str
 ) -> list[Interpolation]:
-    """The paths between ends that hold already; the same ends serve several kinds of path."""
+    """The paths between ends that hold already; the same ends serve several kinds of path. pairs: as given."""
     began = time.perf_counter()
     kind: AbstractPath = path_of(path, flow=fitted.flow, metric=fitted.metric)
     if ends == "fading":
         kind = FadingEnds(kind, held.start_shift, held.end_shift)
-    spare = [max(len(start.copies), len(end.copies)) for start, end in pairs]
+    spare = [max(len(start.copies), len(end.copies)) for start, end in held.pairs]
     walks = walk(
         kind,
         held.start,
@@ -111,15 +73,22 @@ def walk_pairs(
     )
     seconds = time.perf_counter() - began
     return [
-        _told(fitted, pair, one, path, ends, points, (held.seconds / len(pairs), seconds / len(pairs)))
-        for pair, one in zip(pairs, walks, strict=True)
+        _told(fitted, pair, both, one, path, ends, points, (held.seconds / len(pairs), seconds / len(pairs)))
+        for pair, both, one in zip(pairs, held.pairs, walks, strict=True)
     ]
 
 
 def _told(
-    fitted: FittedText, pair: Pair, found: Walk, path: str, ends: str, points: str, seconds: tuple[float, float]
+    fitted: FittedText,
+    given: Pair,
+    held: Pair,
+    found: Walk,
+    path: str,
+    ends: str,
+    points: str,
+    seconds: tuple[float, float],
 ) -> Interpolation:
-    start, end = pair
+    start, end = held
     texts = []
     for place, ids in zip(found.places.tolist(), found.sentences, strict=True):
         near, far = (start, end) if place <= 0.5 else (end, start)
@@ -128,10 +97,10 @@ def _told(
     why = "comes back as" if ends == "encoded" else "could not be held: the nearest that the model writes is"
     missed = [
         f"{one.text!r} {why} {text!r}."
-        for one, text, held in ((start, texts[0], exact[0]), (end, texts[-1], exact[1]))
-        if not held
+        for one, text, holds in ((start, texts[0], exact[0]), (end, texts[-1], exact[1]))
+        if not holds
     ]
-    copied = copied_words(pair)
+    copied, carried = copied_words(given), carried_words(given, held)
     return Interpolation(
         start=start.text,
         end=end.text,
@@ -143,7 +112,7 @@ def _told(
         tokens=tuple(map(tuple, found.sentences)),
         codes=found.codes.cpu().numpy(),
         exact=exact,
-        notes=(*missed, *([copied] if copied else [])),
+        notes=(*missed, *(one for one in (copied, carried) if one)),
         refining_seconds=seconds[0],
         walking_seconds=seconds[1],
     )

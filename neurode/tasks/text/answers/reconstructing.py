@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neurode.tasks.text.answers.interpolating import hold_codes
+from neurode.tasks.text.answers.holding import carried_words, hold
 from neurode.tasks.text.answers.writing import with_copies, write_ids
 from neurode.tasks.text.fitted import FittedText
 from neurode.tasks.text.phrases import Phrase, copied_words
@@ -18,13 +18,13 @@ def reconstruct(fitted: FittedText, phrases: Sequence[Phrase], ends: str) -> Rec
     if ends not in ("encoded", "refined"):
         raise ValueError(f"ends={ends!r} must be 'encoded' or 'refined'.")
     written: list[str] = []
+    carried: list[Phrase] = []
     for first in range(0, len(phrases), _ROWS):
         some = phrases[first : first + _ROWS]
-        codes, _ = hold_codes(fitted, some, refined=ends == "refined")
-        ids = write_ids(fitted, codes, [len(one.copies) for one in some])
-        written += [with_copies(fitted, own, one.copies) for own, one in zip(ids, some, strict=True)]
+        held = hold(fitted, some, refined=ends == "refined")
+        ids = write_ids(fitted, held.codes, [len(one.copies) for one in held.phrases])
+        written += [with_copies(fitted, own, one.copies) for own, one in zip(ids, held.phrases, strict=True)]
+        carried += held.phrases
     exact = np.array([text == one.text for text, one in zip(written, phrases, strict=True)])
-    copied = copied_words(phrases)
-    return Reconstruction(
-        tuple(one.text for one in phrases), tuple(written), exact, () if copied is None else (copied,)
-    )
+    notes = tuple(one for one in (copied_words(phrases), carried_words(phrases, carried)) if one)
+    return Reconstruction(tuple(one.text for one in phrases), tuple(written), exact, notes)

@@ -10,7 +10,8 @@ from neurode.core.errors import DataError
 from neurode.data.text.corpus import Corpus
 from neurode.data.text.sentence_batch import SentenceBatch
 from neurode.models.text.information import measure
-from neurode.tasks.text.answers.interpolating import check_request, hold_ends, walk_pairs
+from neurode.tasks.text.answers.holding import hold_ends
+from neurode.tasks.text.answers.interpolating import check_request, walk_pairs
 from neurode.tasks.text.encoding import encode_all
 from neurode.tasks.text.evaluating.kinds import DOCUMENTED, TEXTBOOK, PathKind, path_kinds
 from neurode.tasks.text.evaluating.pairs import Pair, draw_pairs

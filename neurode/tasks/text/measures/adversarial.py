@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurode.tasks.text.measures.edit_distance import Words, checked_words
+from neurode.models.text.edit_distance import Words, checked_words
 
 
 def adversarial_error(

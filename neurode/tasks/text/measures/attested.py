@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
-from neurode.tasks.text.measures.edit_distance import Words, checked_words
+from neurode.models.text.edit_distance import Words, checked_words
 
 # Stand for the start and the end of a sentence; objects, so that no word can be equal to them.
 _OPENING, _CLOSING = object(), object()

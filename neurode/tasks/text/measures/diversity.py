@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from neurode.tasks.text.measures.edit_distance import Words, checked_words
+from neurode.models.text.edit_distance import Words, checked_words
 
 
 def distinct_share(paths: Sequence[Sequence[Words]], *, interior: bool = True) -> np.ndarray:

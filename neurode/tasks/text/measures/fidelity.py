@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neurode.tasks.text.measures.edit_distance import Words, checked_pairs
+from neurode.models.text.edit_distance import Words, checked_pairs
 
 
 def exact_match(decoded: Sequence[Words], wanted: Sequence[Words]) -> np.ndarray:

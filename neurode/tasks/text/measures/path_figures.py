@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 
 from neurode.models.text.bleu import bleu
+from neurode.models.text.edit_distance import Words
 from neurode.tasks.text.measures.acceptability import Acceptance
 from neurode.tasks.text.measures.adversarial import adversarial_error
 from neurode.tasks.text.measures.attested import AttestedNgrams
 from neurode.tasks.text.measures.diversity import copied_share, distinct_ngrams, distinct_share, end_share
-from neurode.tasks.text.measures.edit_distance import Words
 from neurode.tasks.text.measures.fidelity import exact_match, token_f1
 from neurode.tasks.text.measures.perplexity import barriers, perplexity
 from neurode.tasks.text.measures.smoothness import (

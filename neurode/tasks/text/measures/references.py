@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neurode.tasks.text.measures.edit_distance import Words, checked_words
+from neurode.models.text.edit_distance import Words, checked_words
 from neurode.tasks.text.measures.latent_check import nearest_codes
 
 

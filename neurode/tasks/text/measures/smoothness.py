@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neurode.tasks.text.measures.edit_distance import Words, edit_distances, normalised_distances
+from neurode.models.text.edit_distance import Words, edit_distances, normalised_distances
 
 
 def largest_jump(paths: Sequence[Sequence[Words]]) -> np.ndarray:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurode.tasks.text.measures.edit_distance import arc_lengths, edit_distances, normalised_distances
+from neurode.models.text.edit_distance import distance_table, edit_distances, normalised_distances
 
 SENTENCE = st.lists(st.sampled_from("abcd"), max_size=7)
 PAIRS = st.lists(st.tuples(SENTENCE, SENTENCE), min_size=1, max_size=12)
@@ -66,7 +66,7 @@ def test_many_pairs_are_cut_into_blocks_without_a_change(monkeypatch):
     generator = np.random.default_rng(0)
     first, second = ([generator.integers(3, size=n).tolist() for n in generator.integers(9, size=50)] for _ in range(2))
     whole = edit_distances(first, second)
-    monkeypatch.setattr("neurode.tasks.text.measures.edit_distance._CELLS_AT_ONCE", 20)
+    monkeypatch.setattr("neurode.models.text.edit_distance._CELLS_AT_ONCE", 20)
     assert (edit_distances(first, second) == whole).all()
 
 
@@ -88,8 +88,9 @@ def test_sides_of_different_size_are_an_error():
         edit_distances([["a"], ["b"]], [["a"]])
 
 
-def test_arc_length_is_walked_step_by_step():
-    path = [list("ab"), list("ac"), list("ac"), list("de")]
-    assert arc_lengths(path).tolist() == [0, 0.5, 0.5, 1.5]
-    assert arc_lengths(path, normalised=False).tolist() == [0, 1, 1, 3]
-    assert arc_lengths(path[:1]).tolist() == [0]
+def test_the_table_is_symmetric_and_keeps_the_triangle():
+    table = distance_table([list(word) for word in ("abc", "abd", "xyz", "", "ab")])
+    assert (table == table.T).all()
+    assert (table.diagonal() == 0).all()
+    assert (table[:, :, None] <= table[:, None, :] + table.T[None]).all()
+    assert distance_table([]).shape == (0, 0)

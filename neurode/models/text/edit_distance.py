@@ -1,4 +1,4 @@
-"""Word edit distances of many pairs at once, and the arc length of a path of sentences."""
+"""Word edit distances of many pairs of sentences at once."""
 
 from collections.abc import Hashable, Sequence
 
@@ -55,13 +55,13 @@ def normalised_distances(first: Sequence[Words], second: Sequence[Words]) -> np.
     return distances / np.array([max(len(a), len(b), 1) for a, b in zip(first, second, strict=True)])
 
 
-def arc_lengths(path: Sequence[Words], *, normalised: bool = True) -> np.ndarray:
-    """Edit distance walked from the path's first sentence to each, (S,): 0 first, the whole length last.
-
-    Good for placing points evenly in the text instead of evenly in t. normalised: each step over its longer sentence.
-    """
-    steps = (normalised_distances if normalised else edit_distances)(path[:-1], path[1:])
-    return np.concatenate([[0.0], np.cumsum(steps)])
+def distance_table(sentences: Sequence[Words]) -> np.ndarray:
+    """Edit distances of all sentences from each other: (N, N) int64."""
+    count = len(sentences)
+    rows, columns = np.triu_indices(count, 1)
+    table = np.zeros((count, count), dtype=np.int64)
+    table[rows, columns] = edit_distances([sentences[int(i)] for i in rows], [sentences[int(j)] for j in columns])
+    return table + table.T
 
 
 def _distances(a: list[tuple[Hashable, ...]], b: list[tuple[Hashable, ...]]) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""The comparison of residual networks and neural ODEs, drawn."""

@@ -1,0 +1,1 @@
+"""Residual networks and neural ODEs, trained on the same data and compared."""
