@@ -179,17 +179,10 @@ def _followed(ctx, bars: tuple[torch.Tensor | None, ...]) -> list[torch.Tensor |
     """The gradients with a graph of their own (create_graph=True), by solving once more in torch's operations."""
     job, (y0, ts, *tensors) = ctx.job, ctx.saved_tensors
     problem = replace(job.problem, y0=y0, times=replace(job.problem.times, tensor=ts))
-    values_bar, *others = bars
-    if values_bar is None or any(bar is not None for bar in others):
-        raise RuntimeError(
-            "a derivative of a derivative was asked for (create_graph=True) of a solution read by `evaluate`. Solve "
-            "with gradient='direct', or ask for the values at ts."
-        )
-    bar = values_bar.reshape(values_bar.shape[0], problem.lanes, -1)
     field = job.field.with_tensors(tuple(tensors))
     gradients: list[torch.Tensor | None] = [None] * (2 + len(tensors))
     wanted = [number for number, want in enumerate(ctx.needs_input_grad[1:]) if want]
     inputs = [(y0, ts, *tensors)[number] for number in wanted]
-    for number, gradient in zip(wanted, differentiable_gradients(problem, field, inputs, bar), strict=True):
+    for number, gradient in zip(wanted, differentiable_gradients(problem, field, inputs, bars), strict=True):
         gradients[number] = gradient
     return gradients

@@ -44,13 +44,20 @@ def _with_flags(field: ReadField) -> list[tuple[torch.Tensor, bool]]:
     return list(zip(field.tensors, flags, strict=True))
 
 
-def replayed_values(problem: Problem, field: ReadField) -> torch.Tensor:
-    """(rows, lanes, width) as the kernel gives them, with the graph of every operation.
+def replayed_outputs(
+    problem: Problem, field: ReadField
+) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    """values (rows, lanes, width) and, saved densely, starts (steps, width) and stages (stages, steps, width), lane
+    after lane, as the kernel gives them, with the graph of every operation.
 
     The steps are chosen anew; as sizes are rounded to a few binary digits, they are the kernel's.
     """
     trajectory = integrate(replace(problem, equation=eager_equation(problem, field)), traced=True)
-    return _arranged(problem, trajectory)
+    values, dense = _arranged(problem, trajectory), trajectory.recorder.dense
+    if dense is None or not dense.starts:
+        return values, None, None
+    order = torch.from_numpy(np.argsort(np.concatenate(dense.lane), kind="stable"))
+    return values, torch.cat(dense.starts)[order], torch.cat(dense.stages, dim=1)[:, order]
 
 
 def _arranged(problem: Problem, trajectory: Trajectory) -> torch.Tensor:
@@ -64,18 +71,17 @@ def _arranged(problem: Problem, trajectory: Trajectory) -> torch.Tensor:
 
 
 def differentiable_gradients(
-    problem: Problem, field: ReadField, inputs: list[torch.Tensor], bar: torch.Tensor
+    problem: Problem, field: ReadField, inputs: list[torch.Tensor], bars: tuple[torch.Tensor | None, ...]
 ) -> list[torch.Tensor | None]:
-    """Gradients of the values by `inputs` (y0, ts or tensors of the field, as they are in problem and field), with
-    their own graph."""
+    """Gradients of values, starts and stages by `inputs` (y0, ts or tensors of the field, as they are in problem and
+    field), with their own graph. bars: of the three, in any shape of as many numbers; None for zeros."""
     with torch.enable_grad():
-        values = replayed_values(problem, field)
-        if values.shape != bar.shape:
+        outputs = replayed_outputs(problem, field)
+        pairs = [(out, bar) for out, bar in zip(outputs, bars, strict=True) if out is not None and bar is not None]
+        if any(out.numel() != bar.numel() for out, bar in pairs):
             raise RuntimeError(
-                f"a derivative of a derivative was asked for, and the steps could not be repeated: {len(bar)} rows "
-                f"were saved, {len(values)} at the second time. Solve with engine='eager' and gradient='direct'."
+                "a derivative of a derivative was asked for, and the steps could not be repeated: there were more or "
+                "fewer of them at the second time. Solve with engine='eager' and gradient='direct'."
             )
-        reached = torch.isfinite(values.detach())
-        return list(
-            torch.autograd.grad(values, inputs, torch.where(reached, bar, 0), create_graph=True, allow_unused=True)
-        )
+        whole = [torch.where(torch.isfinite(out.detach()), bar.reshape(out.shape), 0) for out, bar in pairs]
+        return list(torch.autograd.grad([out for out, _ in pairs], inputs, whole, create_graph=True, allow_unused=True))

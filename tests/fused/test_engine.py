@@ -124,6 +124,20 @@ def test_second_and_third_derivatives_come_of_themselves(batching):
 
 
 @needs_kernel
+@pytest.mark.parametrize("batching", ["joint", "per_sample"])
+def test_second_derivatives_of_what_is_read_densely_come_too(batching):
+    field, y0, found = a_field(time_input=True), a_state().requires_grad_(), []
+    ts, own = torch.stack([0 * torch.ones(5), torch.linspace(1, 2, 5)]).double(), torch.linspace(0.1, 0.9, 3).double()
+    for options in ({"engine": "fused"}, {"engine": "eager", "gradient": "direct"}):
+        times = ts if batching == "per_sample" else TS
+        value = solve(field, y0, times, batching=batching, save="dense", **options).evaluate(own).pow(2).sum()
+        (first,) = torch.autograd.grad(value, y0, create_graph=True)
+        found.append((first, *torch.autograd.grad(first.pow(2).sum(), [y0, *field.parameters()])))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
+
+
+@needs_kernel
 def test_many_gradients_at_once_are_each_their_own():
     field, y0 = a_field(), a_state(2).requires_grad_()
     value = solve(field, y0, TS, save="end", engine="fused").ys
