@@ -161,13 +161,13 @@ def test_images_and_numbers_are_compared_too():
 
 @pytest.mark.slow
 def test_memory_is_measured_in_processes_of_their_own():
-    settings = SMALL | {"repeats": 1, "epochs": 1, "depths": (2, 16), "solvers": ("midpoint:2",), "memory": True}
-    found = compare(images(128), progress=False, width=8, gradients=("direct", "Checkpointed(2)"), **settings)
+    settings = SMALL | {"repeats": 1, "epochs": 1, "depths": (4, 32), "solvers": ("midpoint:2",), "memory": True}
+    found = compare(images(128), progress=False, width=8, gradients=("direct", "Checkpointed(1)"), **settings)
     lines = {}
     for point in found.memory:
         lines.setdefault(point.line, []).append(point)
         assert point.resident > 0.5 * point.tensors
-    few, many = lines["ODE-net midpoint, Checkpointed(2)"]
+    few, many = lines["ODE-net midpoint, Checkpointed(1)"]
     assert many.tensors <= 1.05 * few.tensors
     for line in ("ResNet", "ODE-net midpoint, direct"):
         few, many = lines[line]
