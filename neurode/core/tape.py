@@ -42,11 +42,15 @@ class Tape:
         self.equation = equation.with_args_tensors(self.args_leaves)
         self.follows = equation.args_follow
         self.sums: list[torch.Tensor | None] = [None] * (len(parameters) + len(self.args_leaves))
-        self.whole = TapeScope(self, self.equation, self.args_leaves, rows=None)
 
     def restart(self) -> None:
         """Forget what was summed."""
         self.sums = [None] * len(self.sums)
+
+    @property
+    def whole(self) -> "TapeScope":
+        """For all rows. Made when asked: kept here it would hold the tape, and the tape it."""
+        return TapeScope(self, self.equation, self.args_leaves, rows=None)
 
     def scope(self, rows: torch.Tensor | None) -> "TapeScope":
         """The tape for some of the lanes (`rows`), or for all (None); args of a sample follow."""

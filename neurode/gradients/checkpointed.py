@@ -103,3 +103,4 @@ class _StoredStates(AbstractExactTrail):
                 scope, interval.t, interval.t_end, step.y, step.carried, read=step.rows.read_inside
             )
             sweep.step_back(step, scope, replayed)
+            del scope, replayed  # this step's graph goes before the next one is made

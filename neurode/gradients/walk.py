@@ -182,7 +182,9 @@ class _Walk(torch.autograd.Function):
     def forward(job: _Job, *inputs):
         del inputs  # at the bottom of all transforms they are the numbers of the job's own problem
         job.trajectory = job.integrate()
-        return job.trajectory.values, *kept_steps(job.trajectory, job.problem)
+        outputs = job.trajectory.values, *kept_steps(job.trajectory, job.problem)
+        # Not the job's own tensors: these would lead to the node, and the node to the job, until the collector comes.
+        return tuple(None if one is None else one.detach() for one in outputs)
 
     @staticmethod
     def setup_context(ctx, inputs, output):

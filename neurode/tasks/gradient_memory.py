@@ -189,6 +189,7 @@ class _Bench:
             step_size=1 / steps,
             gradient=self.ways[name],
             save="end",
+            engine="eager",
         ).ys[0]
 
     def pull_back(self, end: torch.Tensor) -> torch.Tensor:
