@@ -48,10 +48,3 @@ def test_reading_without_gradients():
     with torch.no_grad():
         eager, fused = (solve(field, y0, [0.0, 2.0], save="dense", engine=engine) for engine in ("eager", "fused"))
         assert_close(fused.evaluate(0.7), eager.evaluate(0.7))
-
-
-def test_a_derivative_of_the_derivative_of_a_reading_says_what_to_do():
-    field, y0 = MLPField(2, (8,)).double(), states(6, 2)
-    solution = solve(field, y0, [0.0, 2.0], save="dense", engine="fused")
-    with pytest.raises(RuntimeError, match=r"evaluate.*gradient='direct'"):
-        torch.autograd.grad(solution.evaluate(0.7).sum(), y0, create_graph=True)
