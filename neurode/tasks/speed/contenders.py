@@ -13,7 +13,7 @@ import torch
 
 from neurode.core.nest import PerSample
 from neurode.solving import solve
-from neurode.tasks.speed.runner import AbstractRunner, Setup, TorchRunner, Unavailable
+from neurode.tasks.speed.runner import AbstractRunner, Evaluations, Setup, TorchRunner, Unavailable
 from neurode.tasks.speed.workloads import Workload
 
 
@@ -51,12 +51,15 @@ def _neurode(setup: Setup, **options) -> TorchRunner:
     options = neurode_options(setup) | options
     if setup.mu is not None and options["batching"] == "joint":
         options["args"] = setup.mu
+    counted = None
     if options["engine"] == "fused":
         try:
-            solve(setup.field, setup.y0, setup.ts, **options)
+            stats = solve(setup.field, setup.y0, setup.ts, **options).stats
         except (NotImplementedError, ValueError, RuntimeError) as error:
             raise Unavailable(str(error)) from error
-    return TorchRunner(setup, lambda y0: solve(setup.field, y0, setup.ts, **options).ys)
+        counts = torch.as_tensor(stats.num_evaluations).expand(setup.workload.batch)
+        counted = Evaluations(int(counts.max()), int(counts.sum()))
+    return TorchRunner(setup, lambda y0: solve(setup.field, y0, setup.ts, **options).ys, counted)
 
 
 def _neurode_dense(setup: Setup) -> TorchRunner:
