@@ -61,9 +61,11 @@ class Lane:
     def close(self) -> None:
         """End the process by closing its input, and wait for it."""
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         with suppress(BrokenPipeError):
             self.process.stdin.close()
         self.process.wait(timeout=60)
+        self.process.stdout.close()
 
     def median(self, mode: str) -> float | None:
         """Seconds; None where it did not run."""
