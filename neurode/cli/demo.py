@@ -51,7 +51,7 @@ class DemoSize:
 
     @classmethod
     def full(cls) -> "DemoSize":
-        """At most seven minutes on two cores."""
+        """Some ten minutes of one core."""
         return cls(GradientMemoryJob(), SpiralJob(), GrammarJob(), {"max_minutes": 1.75})
 
     @classmethod
