@@ -124,4 +124,6 @@ def test_every_way_agrees_with_differences_that_locate_the_events_anew(batching,
         if not isinstance(way, Adjoint) and getattr(way, "coupling", None) is None:
             exact = gradients if exact is None else exact
             for one, other in zip(gradients, exact, strict=True):
-                torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
+                torch.testing.assert_close(
+                    one, other, rtol=1e-7, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}"
+                )
