@@ -60,6 +60,7 @@ class Status(IntEnum):
     STEP_TOO_SMALL = 2
     NON_FINITE = 3
     RUNNING = 4
+    NEWTON_FAILED = 5
 
     @property
     def sentence(self) -> str:
@@ -86,4 +87,9 @@ _SENTENCES = {
         "Check y0, args and the parameters for NaN, scale the inputs, or bound the field.",
     ),
     Status.RUNNING: ("The solve has not ended yet.", ""),
+    Status.NEWTON_FAILED: (
+        "Newton's iteration for the stages of an implicit step did not converge.",
+        "Pass a smaller step_size or max_step, float64, Newton(iterations=...) with more of them, a Jacobian of your "
+        "own, or a method that linearises once a step: 'rodas5p'.",
+    ),
 }
