@@ -70,6 +70,11 @@ class AbstractEquation(ABC):
         """For each of `args_tensors`: does it have a row a sample?"""
         return []
 
+    @property
+    def plain_args(self) -> Any:
+        """The arguments as f sees them; None for none."""
+        return None
+
 
 @dataclass(frozen=True)
 class Equation(AbstractEquation):
@@ -85,6 +90,10 @@ class Equation(AbstractEquation):
     @cached_property
     def _plain_args(self) -> Any:
         return unwrapped(self.args)
+
+    @property
+    def plain_args(self) -> Any:
+        return self._plain_args
 
     def times(self, times: Sequence[HostTime]) -> Sequence[torch.Tensor]:
         """The times of several calls as tensors of the state's dtype: 0-d each (joint) or (lanes, 1, ..., 1) each."""

@@ -18,6 +18,8 @@ from neurode.integration.times import OutputTimes
 NO_ANCHOR = -1
 CUT = 1 - 1e-9
 """A step shorter than this share of what was meant was cut."""
+MaxSteps = Any
+"""A whole number; for many lanes also an array (lanes,) of them."""
 UNSOLVED = 2.0
 """A step whose equations were not solved is made again about half as long: as if its error were this much too large to
 the power of the error's order."""
@@ -84,6 +86,11 @@ class JointClock:
     def fail(self, status: Status) -> None:
         """End the solve here."""
         self.status = status
+
+    def stop(self, lanes: np.ndarray, times: np.ndarray, status: Status) -> None:
+        """End the solve within the step just made. lanes: the one, or none."""
+        if len(lanes):
+            self.t, self.status = float(times[0]), status
 
     def set_first_size(self, size: float) -> None:
         self.size = min(size, self.controller.max_step)
@@ -152,7 +159,7 @@ class LaneClock:
     """Many lanes, each with its own interval, size and status. `active` lists the lanes still running, in order."""
 
     def __init__(
-        self, times: OutputTimes, controller, max_steps: int, error_order: int, stops: np.ndarray | None = None
+        self, times: OutputTimes, controller, max_steps: MaxSteps, error_order: int, stops: np.ndarray | None = None
     ):
         self.times, self.controller, self.max_steps, self.error_order = times, controller, max_steps, error_order
         lanes = times.host.shape[1]
@@ -251,8 +258,11 @@ class LaneClock:
         self.t[good], self.anchor[good] = end, interval.anchor_end[accept]
         arrived = good[end == self.t1[good]]
         self.status[arrived[self.status[arrived] == Status.RUNNING]] = Status.SUCCESS
-        if self.turns >= self.max_steps:
-            self.status[lanes[self.status[lanes] == Status.RUNNING]] = Status.MAX_STEPS
+        spent = self.turns >= self.max_steps
+        if np.any(spent):
+            self.status[lanes[(self.status[lanes] == Status.RUNNING) & np.broadcast_to(spent, self.t.shape)[lanes]]] = (
+                Status.MAX_STEPS
+            )
         return accept
 
     def _choose_sizes(
@@ -287,6 +297,10 @@ class LaneClock:
         """End those of the active lanes that `lost` (bool) marks."""
         self.status[self.active[lost]] = status
 
+    def stop(self, lanes: np.ndarray, times: np.ndarray, status: Status) -> None:
+        """End these lanes (original numbers) within the step just made."""
+        self.t[lanes], self.status[lanes] = times, int(status)
+
     def drop_done(self) -> np.ndarray | None:
         """Places (within the active lanes) of those that go on; None when all do."""
         going = self.status[self.active] == Status.RUNNING
@@ -301,7 +315,7 @@ class LaneClock:
 def clock_for(
     times: OutputTimes,
     controller: AdaptiveSteps | ConstantSteps,
-    max_steps: int,
+    max_steps: MaxSteps,
     error_order: int,
     stops: np.ndarray | None = None,
 ):

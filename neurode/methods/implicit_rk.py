@@ -14,6 +14,7 @@ from neurode.methods.jacobian import Jacobian, blocks_of, rows_by_graph, widths
 from neurode.methods.newton import Linearisation, Newton, StageEquations, solve_stages, too_wide
 from neurode.methods.slopes import step_size
 from neurode.methods.stage_matrix import dense_matrix, factored, filtered
+from neurode.methods.stage_sums import along, polynomial_slopes, polynomials, time_bars
 from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
 
 
@@ -63,13 +64,10 @@ class ImplicitRungeKutta(AbstractStepper):
         return replace(self, newton=self.newton.within(rtol, atol))
 
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        matrix = self.tableau.dense_matrix
-        return np.asarray(theta)[:, None] ** np.arange(1, matrix.shape[1] + 1) @ matrix.T
+        return polynomials(self.tableau.dense_matrix, theta)
 
     def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        matrix = self.tableau.dense_matrix
-        degrees = np.arange(1, matrix.shape[1] + 1)
-        return (np.asarray(theta)[:, None] ** (degrees - 1) * degrees) @ matrix.T
+        return polynomial_slopes(self.tableau.dense_matrix, theta)
 
     @property
     def dense_matrix(self) -> np.ndarray:
@@ -95,20 +93,15 @@ class ImplicitRungeKutta(AbstractStepper):
 
     def _result(self, y: torch.Tensor, solved: "_Solved", stages: torch.Tensor, size) -> StepResult:
         tableau = self.tableau
-        y1 = y + self._sum(stages, tableau.b_vector) * size
+        y1 = y + along(stages, tableau.b_vector) * size
         error = None
         if tableau.b_error is not None:
             plain = solved.size
-            error = self._sum(solved.stages, np.array(tableau.b_error)) * plain
+            error = along(solved.stages, tableau.b_error) * plain
             if tableau.filtered is not None:
                 error = filtered(solved.linear.first, tableau.filtered, plain, error)
         failed = solved.failed if solved.failed.any() else None
         return StepResult(y1, stages, error, stages[-1] if tableau.fsal else None, failed=failed)
-
-    @staticmethod
-    def _sum(stages: torch.Tensor, weights: np.ndarray) -> torch.Tensor:
-        table = torch.from_numpy(np.asarray(weights, dtype=np.float64)).to(stages.device, stages.dtype)
-        return (table @ stages.reshape(len(stages), -1)).view(stages.shape[1:])
 
     def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
         with torch.no_grad():
@@ -278,7 +271,7 @@ class _Recorded:
         if next_bar is not None:
             bars[-1] += next_bar
         y_bar, t_bars = y1_bar, []
-        size_bar = ImplicitRungeKutta._sum(stages, tableau.b_vector) * y1_bar if timed else None
+        size_bar = along(stages, tableau.b_vector) * y1_bar if timed else None
         for group in reversed(tableau.groups):
             places = list(group.places)
             for i, own in zip(places, self._through(group, bars[places], scope), strict=True):
@@ -292,11 +285,11 @@ class _Recorded:
                     bars[j] += argument_bar * (size * tableau.a_matrix[i, j])
                 if size_bar is not None:
                     t_bars.append((tableau.c[i], t_bar))
-                    size_bar = size_bar + ImplicitRungeKutta._sum(stages, tableau.a_matrix[i]) * argument_bar
+                    size_bar = size_bar + along(stages, tableau.a_matrix[i]) * argument_bar
         first_bar = bars[0] if self.handed else None
         if size_bar is None:
             return StepGradient(y_bar, first_bar, None, None)
-        return StepGradient(y_bar, first_bar, *_time_bars(scope, size_bar, t_bars))
+        return StepGradient(y_bar, first_bar, *time_bars(scope, size_bar, t_bars))
 
     def _through(self, group: Stages, bars: torch.Tensor, scope: TapeScope) -> torch.Tensor:
         """Gradients by the values of f from those of the stages: through the transposed equations of the group."""
@@ -315,13 +308,3 @@ class _Recorded:
             exact.append(Jacobian(matrix))
         coefficients = self.stepper.tableau.a_matrix[np.ix_(places, places)]
         return factored(alike(exact), coefficients, self.solved.size).solve(bars, transposed=True)
-
-
-def _time_bars(scope: TapeScope, size_bar: torch.Tensor, calls: list) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gradients of the step's two times, per lane, from those of the calls' times and of the step size."""
-    own = scope.equation.layout.flat(size_bar).sum(1)
-    t_bar, t_end_bar = -own, own
-    for node, bar in calls:
-        t_bar = t_bar + (1 - node) * bar.reshape(-1)
-        t_end_bar = t_end_bar + node * bar.reshape(-1)
-    return t_bar, t_end_bar

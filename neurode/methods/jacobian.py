@@ -25,13 +25,9 @@ AGREE = {torch.float32: 1e-3, torch.float64: 1e-9}
 
 @dataclass(frozen=True)
 class Jacobian:
-    """df/dy in blocks: matrix (blocks, n, n), [b, i, j] the derivative of component i of block b by its component j.
-
-    by_time: df/dt, (blocks, n); None where it was not asked for.
-    """
+    """df/dy in blocks: matrix (blocks, n, n), [b, i, j] the derivative of component i of block b by its component j."""
 
     matrix: torch.Tensor
-    by_time: torch.Tensor | None = None
 
     @property
     def width(self) -> int:
@@ -81,10 +77,15 @@ def jacobian_at(
 
 @dataclass(frozen=True)
 class Linearised:
-    """The field at one point: its value, like the state, and its derivatives there."""
+    """The field at one point: its value, its Jacobian, and df/dt; the first and the last like the state."""
 
     value: torch.Tensor
     jacobian: Jacobian
+    by_time: torch.Tensor
+
+    def detach(self) -> "Linearised":
+        """Without graphs."""
+        return Linearised(self.value.detach(), Jacobian(self.jacobian.matrix.detach()), self.by_time.detach())
 
 
 def linearised_at(
@@ -121,7 +122,7 @@ def linearised_at(
             matrix = blocks_of(row_of, y, widths(equation, y), largest)
     if matrix is None:
         return None
-    return Linearised(value, Jacobian(matrix, fold(by_time, matrix.shape[-1])))
+    return Linearised(value, Jacobian(matrix), by_time)
 
 
 def _by_time(value: torch.Tensor, time: torch.Tensor) -> torch.Tensor:

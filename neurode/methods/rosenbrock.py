@@ -13,6 +13,7 @@ from neurode.methods.newton import Newton, too_wide
 from neurode.methods.rosenbrock_tableau import RosenbrockTableau
 from neurode.methods.slopes import step_size
 from neurode.methods.stage_matrix import StageMatrix
+from neurode.methods.stage_sums import along, polynomial_slopes, polynomials, time_bars
 from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
 
 
@@ -62,13 +63,10 @@ class Rosenbrock(AbstractStepper):
         return carried
 
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        matrix = self.tableau.dense_matrix
-        return np.asarray(theta)[:, None] ** np.arange(1, matrix.shape[1] + 1) @ matrix.T
+        return polynomials(self.tableau.dense_matrix, theta)
 
     def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        matrix = self.tableau.dense_matrix
-        degrees = np.arange(1, matrix.shape[1] + 1)
-        return (np.asarray(theta)[:, None] ** (degrees - 1) * degrees) @ matrix.T
+        return polynomial_slopes(self.tableau.dense_matrix, theta)
 
     @property
     def dense_matrix(self) -> np.ndarray:
@@ -98,9 +96,9 @@ class Rosenbrock(AbstractStepper):
         return [t if c == 0 else t_end if c == 1 else t + c * (t_end - t) for c in self.tableau.c]
 
     def _result(self, y: torch.Tensor, size, stages: torch.Tensor) -> StepResult:
-        y1 = y + _along(stages, self.tableau.b) * size
+        y1 = y + along(stages, self.tableau.b) * size
         plain = size.detach() if isinstance(size, torch.Tensor) else size
-        error = _along(stages.detach(), self.tableau.b_error) * plain
+        error = along(stages.detach(), self.tableau.b_error) * plain
         return StepResult(y1, stages, error, None)
 
     def _linearised(self, equation: AbstractEquation, t: Any, y: torch.Tensor, *, graph: bool) -> Linearised:
@@ -110,23 +108,17 @@ class Rosenbrock(AbstractStepper):
         )
         if found is None:
             raise ValueError(too_wide(equation, y, largest))
-        if graph:
-            return found
-        plain = found.jacobian
-        assert plain.by_time is not None
-        return Linearised(found.value.detach(), type(plain)(plain.matrix.detach(), plain.by_time.detach()))
+        return found if graph else found.detach()
 
     def _made(self, equation: AbstractEquation, times, y: torch.Tensor, size, *, graph: bool) -> "_Made":
         point = self._linearised(equation, times[0], y, graph=graph)
         matrix = self._matrix(point, size)
         tableau, stages = self.tableau, []
-        by_time = point.jacobian.by_time
-        assert by_time is not None
         for i in range(tableau.num_stages):
             value = point.value
             if i > 0:
                 value = equation(times[i], y + _partly(stages, tableau.a[i]) * size)
-            stages.append(matrix.solve(self._right(i, value, stages, by_time.reshape(y.shape), size).unsqueeze(0))[0])
+            stages.append(matrix.solve(self._right(i, value, stages, point.by_time, size).unsqueeze(0))[0])
         return _Made(point, matrix, torch.stack(stages))
 
     def _right(self, i: int, value: torch.Tensor, stages: list[torch.Tensor], by_time: torch.Tensor, size):
@@ -147,15 +139,10 @@ class Rosenbrock(AbstractStepper):
         leaf, time = y.detach().requires_grad_(), times[0].detach().requires_grad_()
         with torch.enable_grad():
             graph = self._linearised(scope.equation, time, leaf, graph=True)
-        assert graph.jacobian.by_time is not None
-        point = Linearised(
-            graph.value.detach(),
-            type(graph.jacobian)(graph.jacobian.matrix.detach(), graph.jacobian.by_time.detach()),
-        )
+        point = graph.detach()
         with torch.enable_grad():
-            parts = graph.value.reshape(-1), graph.jacobian.matrix.reshape(-1), graph.jacobian.by_time.reshape(-1)
+            parts = graph.value.reshape(-1), graph.jacobian.matrix.reshape(-1), graph.by_time.reshape(-1)
             calls = [Evaluation(torch.cat(parts), leaf, time)]
-        by_time = point.jacobian.by_time.reshape(y.shape)
         with torch.no_grad():
             matrix, stages = self._matrix(point, size), []
             for i in range(tableau.num_stages):
@@ -163,7 +150,7 @@ class Rosenbrock(AbstractStepper):
                 if i > 0:
                     calls.append(scope.record(times[i], y + _partly(stages, tableau.a[i]) * size))
                     value = calls[i].value
-                right = self._right(i, value, stages, by_time, size)
+                right = self._right(i, value, stages, point.by_time, size)
                 stages.append(matrix.solve(right.unsqueeze(0))[0])
             made = _Made(point, matrix, torch.stack(stages))
         return Replayed(made.stages, _Recorded(self, y, size, made, calls))
@@ -195,11 +182,12 @@ class _Recorded:
 
     def pull_back(self, scope: TapeScope, y1_bar: torch.Tensor, stages_bar: torch.Tensor | None) -> StepGradient:
         tableau, size, stages = self.stepper.tableau, self.size, self.made.stages
-        bars = list(_table(tableau.b, self.y).view(-1, *[1] * self.y.ndim) * (y1_bar * size))
+        scaled = y1_bar * size
+        bars = [scaled * weight for weight in tableau.b]
         if stages_bar is not None:
             bars = [bar + own for bar, own in zip(bars, stages_bar, strict=True)]
         y_bar, t_bars = y1_bar, []
-        size_bar = _along(stages, tableau.b) * y1_bar if scope.tape.time else None
+        size_bar = along(stages, tableau.b) * y1_bar if scope.tape.time else None
         rights: list[torch.Tensor] = [self.y] * len(bars)
         for i in reversed(range(len(bars))):
             # Of the right side; what it is made of comes before.
@@ -221,7 +209,7 @@ class _Recorded:
         if size_bar is None:
             return StepGradient(y_bar, None, None, None)
         t_bars.append((0.0, t_bar))
-        return StepGradient(y_bar, None, *_time_bars(scope, size_bar + self._matrix_bar(rights), t_bars))
+        return StepGradient(y_bar, None, *time_bars(scope, size_bar + self._matrix_bar(rights), t_bars))
 
     def _first_bar(self, rights: list[torch.Tensor]) -> torch.Tensor:
         """Of value, Jacobian and df/dt: v = W^-1 r with W = 1/gamma I - h J gives J the gradients h r_bar v^T."""
@@ -230,27 +218,18 @@ class _Recorded:
         jacobian_bar = torch.einsum(
             "sbi,sbj->bij", lefts.reshape(len(lefts), -1, width), self.made.stages.reshape(len(lefts), -1, width)
         )
-        by_time_bar = _along(lefts, d)
+        by_time_bar = along(lefts, d)
         return torch.cat((rights[0].reshape(-1), jacobian_bar.reshape(-1), by_time_bar.reshape(-1)))
 
     def _matrix_bar(self, rights: list[torch.Tensor]) -> torch.Tensor:
         """Of the step size, through h J and h df/dt, component by component."""
         jacobian, stages = self.made.point.jacobian, self.made.stages
-        assert jacobian.by_time is not None
         pushed = torch.einsum("bij,sbj->sbi", jacobian.matrix, stages.reshape(len(stages), -1, jacobian.width))
-        by_time = jacobian.by_time.reshape(self.y.shape)
+        by_time = self.made.point.by_time
         total = torch.zeros_like(self.y)
         for right, own, d in zip(rights, pushed, self.stepper.tableau.d, strict=True):
             total = total + right * (own.reshape(self.y.shape) + d * by_time)
         return total
-
-
-def _table(weights, like: torch.Tensor) -> torch.Tensor:
-    return torch.tensor(weights, dtype=torch.float64).to(like.device, like.dtype)
-
-
-def _along(stages: torch.Tensor, weights) -> torch.Tensor:
-    return (_table(weights, stages) @ stages.reshape(len(stages), -1)).view(stages.shape[1:])
 
 
 def _partly(stages: list[torch.Tensor], weights) -> torch.Tensor:
@@ -259,12 +238,3 @@ def _partly(stages: list[torch.Tensor], weights) -> torch.Tensor:
     for stage, weight in zip(stages[1:], weights[1:], strict=False):
         total = torch.add(total, stage, alpha=weight)
     return total
-
-
-def _time_bars(scope: TapeScope, size_bar: torch.Tensor, calls: list) -> tuple[torch.Tensor, torch.Tensor]:
-    own = scope.equation.layout.flat(size_bar).sum(1)
-    t_bar, t_end_bar = -own, own
-    for node, bar in calls:
-        t_bar = t_bar + (1 - node) * bar.reshape(-1)
-        t_end_bar = t_end_bar + node * bar.reshape(-1)
-    return t_bar, t_end_bar
