@@ -116,6 +116,12 @@ def solve(
     if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
         raise ValueError(f"max_steps must be a positive whole number, but is {describe(max_steps)}.")
     default_rtol, default_atol = DEFAULT_TOLERANCES[layout.dtype]
+    tolerances = (
+        _tolerance("rtol", rtol, default_rtol, layout, state),
+        _tolerance("atol", atol, default_atol, layout, state),
+    )
+    if isinstance(chosen, AdaptiveSteps):
+        stepper = stepper.within(*(x if isinstance(x, float) else float(x.min()) for x in tolerances))
     problem = Problem(
         equation=Equation(f, args, layout=layout),
         y0=state,
@@ -123,8 +129,8 @@ def solve(
         stepper=stepper,
         controller=chosen,
         save=save_of(save),
-        rtol=_tolerance("rtol", rtol, default_rtol, layout, state),
-        atol=_tolerance("atol", atol, default_atol, layout, state),
+        rtol=tolerances[0],
+        atol=tolerances[1],
         max_steps=max_steps or (MAX_STEPS if isinstance(chosen, AdaptiveSteps) else 2**62),
         events=Watched.of(watched, layout.lanes(state)),
     )

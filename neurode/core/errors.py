@@ -63,6 +63,7 @@ class Status(IntEnum):
     EVENT = 5
     EVENT_MISSING = 6
     EVENTS_PILE_UP = 7
+    NEWTON_FAILED = 8
 
     @property
     def is_success(self) -> bool:
@@ -102,5 +103,10 @@ _SENTENCES = {
     Status.EVENTS_PILE_UP: (
         "Events follow each other faster than times can be told apart, so that the solve cannot go on.",
         "Stop it there: terminal=n for the n-th event, or a terminal event of its own (such as a small speed).",
+    ),
+    Status.NEWTON_FAILED: (
+        "Newton's iteration for the stages of an implicit step did not converge.",
+        "Pass a smaller step_size or max_step, float64, Newton(iterations=...) with more of them, a Jacobian of your "
+        "own, or a method that linearises once a step: 'rodas5p'.",
     ),
 }

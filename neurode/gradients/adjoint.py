@@ -108,6 +108,11 @@ class Adjoint(AbstractGradient):
 
     def _control(self, problem: Problem) -> AdjointControl:
         stepper = problem.stepper if self.method is None else stepper_of(self.method)
+        if stepper.linearises:
+            raise ValueError(
+                f"method {stepper.name!r} needs the Jacobian of what it solves, and the adjoint equation has none that "
+                "autograd could give. Use gradient='checkpointed', which is exact, or Adjoint(method='dopri5')."
+            )
         given = (self.controller, self.step_size, self.rtol, self.atol)
         controller: AdaptiveSteps | ConstantSteps | None
         if all(setting is None for setting in given):

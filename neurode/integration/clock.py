@@ -20,6 +20,9 @@ CUT = 1 - 1e-9
 """A step shorter than this share of what was meant was cut."""
 MaxSteps = Any
 """A whole number; for many lanes also an array (lanes,) of them."""
+UNSOLVED = 2.0
+"""A step whose equations were not solved is made again about half as long: as if its error were this much too large to
+the power of the error's order."""
 ROUNDING = 4 * np.finfo(np.float64).eps
 
 
@@ -121,11 +124,16 @@ class JointClock:
         self.passed += 1
         return self.passed - 1
 
-    def judge(self, interval: Interval, ratio: float | None) -> bool:
-        """Take note of an attempted step; ratio None for constant steps. True when it counts."""
+    def judge(self, interval: Interval, ratio: float | None, *, failed: bool = False) -> bool:
+        """Take note of an attempted step; ratio None for constant steps. failed: its equations were not solved. True
+        when it counts."""
         self.steps += 1
         accept = True
+        if ratio is None and failed:
+            accept, self.status = False, Status.NEWTON_FAILED
         if ratio is not None:
+            if failed:
+                ratio = UNSOLVED**self.error_order
             size = abs(interval.t_end - interval.t)
             decision = self.controller.judge(ratio, size, self.history, error_order=self.error_order)
             accept, following, self.history = bool(decision.accept), float(decision.size), decision.history
@@ -134,6 +142,8 @@ class JointClock:
             self.size = max(following, self.size) if cut else following
             if self.size < self.smallest or (not accept and size <= self.controller.min_step * (1 + 1e-9)):
                 self.status = Status.STEP_TOO_SMALL if ratio == ratio and ratio != np.inf else Status.NON_FINITE
+                if failed:
+                    self.status = Status.NEWTON_FAILED
             self.size = max(self.size, self.controller.min_step)
         if accept:
             self.accepted += 1
@@ -228,7 +238,7 @@ class LaneClock:
         self.passed[lanes] += 1
         return places, numbers
 
-    def judge(self, interval: Interval, ratio: np.ndarray) -> np.ndarray:
+    def judge(self, interval: Interval, ratio: np.ndarray, *, failed: np.ndarray | None = None) -> np.ndarray:
         """As JointClock.judge, for the active lanes; returns which of them accept. Call `drop_done` afterwards.
 
         With constant steps the ratio only tells whether the step ended finite: a lane that did not is done.
@@ -238,8 +248,11 @@ class LaneClock:
         if isinstance(self.controller, ConstantSteps):
             accept = np.isfinite(ratio)
             self.fail(~accept, Status.NON_FINITE)
+            if failed is not None:
+                accept = accept & ~failed
+                self.fail(failed, Status.NEWTON_FAILED)
         else:
-            accept = self._choose_sizes(interval, ratio, lanes)
+            accept = self._choose_sizes(interval, ratio, lanes, failed)
         good, end = lanes[accept], interval.t_end[accept]
         self.accepted[good] += 1
         self.t[good], self.anchor[good] = end, interval.anchor_end[accept]
@@ -252,8 +265,12 @@ class LaneClock:
             )
         return accept
 
-    def _choose_sizes(self, interval: Interval, ratio: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+    def _choose_sizes(
+        self, interval: Interval, ratio: np.ndarray, lanes: np.ndarray, unsolved: np.ndarray | None
+    ) -> np.ndarray:
         """The next step size of each lane, or its failure. Which lanes accept?"""
+        if unsolved is not None:
+            ratio = np.where(unsolved, UNSOLVED**self.error_order, ratio)
         size = np.abs(interval.t_end - interval.t)
         history = ErrorHistory(*(part[lanes] for part in self.history))
         decision = self.controller.judge(ratio, size, history, error_order=self.error_order)
@@ -264,6 +281,8 @@ class LaneClock:
             following = np.maximum(following, self.controller.min_step)
         if failed.any():
             why = np.where(np.isfinite(ratio), int(Status.STEP_TOO_SMALL), int(Status.NON_FINITE))
+            if unsolved is not None:
+                why = np.where(unsolved, int(Status.NEWTON_FAILED), why)
             self.status[lanes[failed]] = why[failed]
         if self.stops is not None:
             # A step cut short by a stop says nothing against the size that was meant.

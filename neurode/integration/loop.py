@@ -136,7 +136,8 @@ class _Run:
             result = self.stepper.step(self.equation, t, t_end, self.y, self.carried, traced=self.traced)
         self._count(calls)
         if isinstance(self.clock, JointClock):
-            if self.clock.judge(interval, self._ratio(result) if self.adaptive else None):
+            failed = result.failed is not None and bool(result.failed.any())
+            if self.clock.judge(interval, self._ratio(result) if self.adaptive else None, failed=failed):
                 self._accept(self.equation, interval, None, self.y, self.carried, result, traced_times)
                 self.y, self.carried = result.y1, result.carried_next
                 self._jump_jointly()
@@ -144,7 +145,7 @@ class _Run:
                 self.carried = self.stepper.retry(self.carried, result)
             return
         ratio = self._ratio(result)
-        accept = self.clock.judge(interval, ratio)
+        accept = self.clock.judge(interval, ratio, failed=result.failed)
         self._take_lanes(
             self.clock.active, interval, accept, result, traced_times, clean=bool(np.isfinite(ratio).all())
         )
