@@ -36,12 +36,21 @@ class StateLayout:
     def width(self) -> int:
         return sum(prod(shape) for shape in self.shapes)
 
+    @property
+    def part_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of each part as the user has it, without the batch axis when per_sample."""
+        return self.shapes
+
+    def pack_sizes(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        """The packed tensor of one size for each number of the state; parts: like those of y."""
+        return self.pack(parts[0] if self.kind == "tensor" else dict(zip(self.keys, parts, strict=True)))
+
     def pack(self, y: State) -> torch.Tensor:
         """The packed tensor of a state or a derivative of this layout."""
         if self.kind == "tensor":
             # A view costs as much as an operation of a small field, and changes nothing here.
             return y.reshape(y.shape[0], self.width) if self.per_sample and y.ndim != 2 else y
-        parts = y if self.kind == "tuple" else [y[key] for key in self.keys]
+        parts = y if isinstance(y, (tuple, list)) else [y[key] for key in self.keys]
         if self.per_sample:
             return torch.cat([part.reshape(part.shape[0], -1) for part in parts], dim=1)
         return torch.cat([part.reshape(1, -1) for part in parts], dim=1)

@@ -126,6 +126,11 @@ class Adjoint(AbstractGradient):
                 )
         else:
             controller = choose_controller(stepper, *given)
+            if controller.step_t or controller.jump_t:
+                raise ValueError(
+                    "step_t and jump_t of Adjoint(controller=...) have no effect: the way back ends its steps where "
+                    "the loss looked at the solution. Pass jump_t to solve(controller=...), which parts both ways."
+                )
         default = problem.max_steps if isinstance(controller, AdaptiveSteps) else 2**62
         return AdjointControl(
             stepper,

@@ -7,7 +7,8 @@ from neurode.integration.controller import LAWS, AdaptiveSteps, ConstantSteps
 from neurode.methods.catalogue import adaptive_methods
 from neurode.methods.stepper import AbstractStepper
 
-Tolerance = float | torch.Tensor | None
+Tolerance = float | torch.Tensor | tuple | list | dict | None
+"""A number, a tensor, or a nest of them in the structure of y0."""
 
 
 def choose_controller(
