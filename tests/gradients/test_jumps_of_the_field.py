@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from neurode import Adjoint, AdaptiveSteps, Checkpointed, Direct, Reversible, solve
+from neurode import AdaptiveSteps, Adjoint, Checkpointed, Direct, Reversible, solve
 from tests.problems import SmoothField
 
 WAYS = {
