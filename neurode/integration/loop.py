@@ -245,6 +245,8 @@ class _Run:
         """The same where nobody asks for the step of these lanes alone, so that their rows need not be gathered."""
         # The others stay where they are, and pass no time.
         moved = replace(interval, t_end=np.where(accept, interval.t_end, interval.t))
+        if self.stepper.completes:
+            result = self._completed(moved, active, self.y, result, None)
         self.recorder.take(moved, active, None, self.y, result, None)
         mask = torch.from_numpy(accept).to(self.y.device).unsqueeze(1)
         self.y = torch.where(mask, result.y1, self.y)
@@ -257,6 +259,8 @@ class _Run:
         self, interval, lanes, y, carried, result, traced_times: TracedTimes, attempt: Attempt | None = None
     ) -> None:
         """Write down the step of these lanes. attempt: where not all lanes accepted, that of all."""
+        if self.stepper.completes:
+            result = self._completed(interval, lanes, y, result, traced_times)
         accepted: Any = self.clock.accepted
         number = accepted if lanes is None else accepted[lanes]
         rows = self.recorder.take(interval, lanes, number, y, result, traced_times)
@@ -266,6 +270,32 @@ class _Run:
             kept = result.kept if result.kept is not None and self.keeper and self.keeper.accepted(lanes) else None
             step = AcceptedStep(interval, places, y, handed, rows, kept)
             self.journal(step, attempt or Attempt(interval, lanes, None, y, carried), result)
+
+    def _completed(self, interval, lanes, y: torch.Tensor, result: StepResult, traced_times) -> StepResult:
+        """The step with the slopes that reading inside it needs beyond its own, for the lanes that are read."""
+        t, t_end = traced_times or (interval.t, interval.t_end)
+        if lanes is None:
+            if not self.recorder.reads_joint(interval):
+                return result
+            calls = self.equation.count.calls
+            result = self.stepper.complete(self.equation, t, t_end, y, result, traced=self.traced)
+            self._count(calls)
+            return result
+        reading = self.recorder.reading(interval, lanes)
+        if not len(reading):
+            return result
+        places = torch.from_numpy(reading).to(y.device)
+        own = lanes[reading]
+        equation = self.equation.select(torch.from_numpy(np.searchsorted(self.clock.active, own)).to(y.device))
+        part, calls = interval.part(reading), equation.count.calls
+        t, t_end = (part.t, part.t_end) if traced_times is None else (x.index_select(0, places) for x in traced_times)
+        some = StepResult(result.y1, result.stages.index_select(1, places), None, None)
+        made = self.stepper.complete(equation, t, t_end, y.index_select(0, places), some, traced=self.traced).stages
+        self.evaluations[own] += equation.count.calls - calls
+        further = made[len(result.stages) :]
+        empty = result.stages.new_zeros(len(further), *y.shape)
+        # Its graph, if kept, has no calls for these; a step of which a part is read is made again on the way back.
+        return replace(result, stages=torch.cat((result.stages, empty.index_copy(1, places, further))), kept=None)
 
     def _keep_lanes(self, keep: np.ndarray) -> None:
         """Only these of the active lanes go on: the others leave the computation."""
@@ -295,9 +325,14 @@ class _Run:
         scale = self._scale(torch.maximum(self.y.detach().abs(), result.y1.detach().abs()))
         assert result.error is not None
         ratio = result.error.div_(scale)
+        size = torch.linalg.vector_norm(ratio) if self.joint else torch.linalg.vector_norm(ratio, dim=1).double()
+        if result.coarse_error is not None:
+            size = _joined(
+                size, torch.linalg.vector_norm(result.coarse_error.div_(scale), dim=None if self.joint else 1)
+            )
         if self.joint:
-            return host_number(torch.linalg.vector_norm(ratio)) / max(1, scale.numel()) ** 0.5
-        return host_array(torch.linalg.vector_norm(ratio, dim=1).double()) / max(1, scale.shape[1]) ** 0.5
+            return host_number(size) / max(1, scale.numel()) ** 0.5
+        return host_array(size) / max(1, scale.shape[1]) ** 0.5
 
     def _anchored(self, time: HostTime, anchor: Any) -> torch.Tensor:
         """A time as a tensor that carries the gradient of the row of ts it is taken from."""
@@ -334,3 +369,10 @@ class _Run:
             reached=np.atleast_1d(clock.t),
             last_size=np.atleast_1d(clock.size),
         )
+
+
+def _joined(fine: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+    """The size of an error from those of two estimates of it: e^2 / sqrt(e^2 + d^2 / 100) (Hairer, Norsett and Wanner
+    1993, II.10); 0 where both are."""
+    both = torch.hypot(fine, 0.1 * coarse.to(fine.dtype))
+    return torch.where(both == 0, both, fine * (fine / both))

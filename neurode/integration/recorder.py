@@ -8,7 +8,7 @@ import torch
 
 from neurode.core.state import StateLayout
 from neurode.integration.clock import Interval
-from neurode.integration.lane_outputs import LaneOutputs
+from neurode.integration.lane_outputs import NOTHING, LaneOutputs
 from neurode.integration.lane_points import LanePoints
 from neurode.integration.save import Save
 from neurode.integration.times import OutputTimes
@@ -168,6 +168,19 @@ class Recorder:
         if lanes is None:
             return self._take_joint(interval, y, result, traced_times, dense)
         return self._take_lanes(interval, lanes, y, result, traced_times, dense)
+
+    def reads_joint(self, interval: Interval) -> bool:
+        """Will the one lane's step be read inside, or kept to be read?"""
+        times, place = self.sorted_times, self.next_output
+        if self.dense is not None or self.what != "ts" or place >= len(times):
+            return self.dense is not None
+        return times[place] < interval.t_end if interval.t_end >= interval.t else times[place] > interval.t_end
+
+    def reading(self, interval: Interval, lanes: np.ndarray) -> np.ndarray:
+        """Places, among many lanes, of those whose step will be read inside."""
+        if self.dense is not None:
+            return np.arange(len(lanes))
+        return NOTHING if self.lane_outputs is None else self.lane_outputs.reading(lanes, interval.t_end)
 
     def written(self) -> WrittenRows:
         """All rows written so far."""

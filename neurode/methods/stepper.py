@@ -21,6 +21,7 @@ class StepResult:
     y1: like y. stages: (stages, *y.shape). error: like y, None without an estimate.
     carried_next: what the following step is handed (see AbstractStepper), like y; else None.
     kept: the step as `replay` gives it, where it was recorded on the way.
+    coarse_error: a second, coarser estimate beside `error`, if the method judges its steps by both.
     """
 
     y1: torch.Tensor
@@ -28,6 +29,7 @@ class StepResult:
     error: torch.Tensor | None
     carried_next: torch.Tensor | None
     kept: "KeptStep | None" = None
+    coarse_error: torch.Tensor | None = None
 
 
 class AbstractStepper(ABC):
@@ -100,6 +102,25 @@ class AbstractStepper(ABC):
         """The step, to the last bit, with its graph kept on `scope`; None where the method cannot."""
         del scope, t, t_end, y, carried
         return None
+
+    @property
+    def completes(self) -> bool:
+        """Does reading inside a step need slopes that the step itself is made without?"""
+        return False
+
+    def complete(
+        self,
+        equation: AbstractEquation,
+        t: StepTime,
+        t_end: StepTime,
+        y: torch.Tensor,
+        result: StepResult,
+        *,
+        traced: bool,
+    ) -> StepResult:
+        """An accepted step with all the slopes that its dense output needs; the same where it has them."""
+        del equation, t, t_end, y, traced
+        return result
 
     @abstractmethod
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:
