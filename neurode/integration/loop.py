@@ -13,10 +13,13 @@ from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.errors import Status
 from neurode.core.transforms import host_array, host_number, is_finite
 from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
+from neurode.integration.completion import completed, joined
 from neurode.integration.controller import AdaptiveSteps
+from neurode.integration.events import Marks
 from neurode.integration.first_step import first_step_size
 from neurode.integration.problem import AcceptedStep, Attempt, Journal, Keeper, Problem, Trajectory
-from neurode.integration.recorder import Recorder, TracedTimes
+from neurode.integration.recorder import ONE_LANE, Recorder, TracedTimes
+from neurode.integration.watch import Watch
 from neurode.methods.stepper import StepResult
 
 
@@ -51,6 +54,7 @@ class _Run:
         self.recorder = Recorder(problem.save, problem.times, problem.stepper, problem.equation.layout, problem.lanes)
         self.carried: torch.Tensor | None = None  # while the solve starts: f(t0, y0)
         self.tolerances = (problem.rtol, problem.atol)
+        self.watch = None if problem.events is None else Watch(problem.events, problem.stepper, problem.lanes)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
         self.evaluations = np.zeros(problem.lanes, dtype=int)
         self.calls = 0  # of f, for all active lanes alike; a lane gets them when it leaves
@@ -105,7 +109,10 @@ class _Run:
 
     def _choose_first_size(self, t0: HostTime, controller: AdaptiveSteps) -> None:
         size: HostTime
-        if controller.first_step is not None:
+        if self.problem.first_size is not None:
+            size = self.problem.first_size
+            size = size if self.joint else size[self.clock.active]
+        elif controller.first_step is not None:
             size = controller.first_step if self.joint else np.full(self.y.shape[0], controller.first_step)
         else:
             assert self.carried is not None
@@ -130,15 +137,16 @@ class _Run:
             result = self.stepper.step(self.equation, t, t_end, self.y, self.carried, traced=self.traced)
         self._count(calls)
         if isinstance(self.clock, JointClock):
-            if self.clock.judge(interval, self._ratio(result) if self.adaptive else None):
-                self._accept(interval, None, self.y, self.carried, result, traced_times)
+            failed = result.failed is not None and bool(result.failed.any())
+            if self.clock.judge(interval, self._ratio(result) if self.adaptive else None, failed=failed):
+                self._accept(self.equation, interval, None, self.y, self.carried, result, traced_times)
                 self.y, self.carried = result.y1, result.carried_next
                 self._jump_jointly()
             else:
                 self.carried = self.stepper.retry(self.carried, result)
             return
         ratio = self._ratio(result)
-        accept = self.clock.judge(interval, ratio)
+        accept = self.clock.judge(interval, ratio, failed=result.failed)
         self._take_lanes(
             self.clock.active, interval, accept, result, traced_times, clean=bool(np.isfinite(ratio).all())
         )
@@ -212,12 +220,12 @@ class _Run:
     def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
         """Take the step for the lanes that accept it. clean: whether all lanes of the attempt were finite."""
         if accept.all():
-            self._accept(interval, active, self.y, self.carried, result, traced_times)
+            self._accept(self.equation, interval, active, self.y, self.carried, result, traced_times)
             self.y, self.carried = result.y1, result.carried_next
             return
         if not accept.any():
             return
-        if self.journal is None and not self.traced and self.recorder.reads_times:
+        if self.journal is None and not self.traced and self.recorder.reads_times and self.watch is None:
             self._take_in_place(active, interval, accept, result)
             return
         places = torch.from_numpy(np.flatnonzero(accept)).to(self.y.device)
@@ -225,16 +233,18 @@ class _Run:
         y = self.y.index_select(0, places)
         carried = None if self.carried is None else self.carried.index_select(0, places)
         times = None if traced_times is None else tuple(x.index_select(0, places) for x in traced_times)
+        wanted = self.traced or self.watch is not None or self.stepper.completes
+        equation = self.equation.select(places) if wanted else self.equation
         if self.traced and not clean:
             # Made again without the lanes that went NaN: their rows would reach shared parameters as 0 * NaN.
             t, t_end = (part.t, part.t_end) if times is None else times
-            result = self.stepper.step(self.equation.select(places), t, t_end, y, carried, traced=True)
+            result = self.stepper.step(equation, t, t_end, y, carried, traced=True)
         else:
             following = None if result.carried_next is None else result.carried_next.index_select(0, places)
             chosen = result.y1.index_select(0, places), result.stages.index_select(1, places)
             result = StepResult(*chosen, None, following)
         attempt = Attempt(interval, active, accept, self.y, self.carried)
-        self._accept(part, active[accept], y, carried, result, times, attempt)
+        self._accept(equation, part, active[accept], y, carried, result, times, attempt)
         self.y = self.y.index_copy(0, places, result.y1)
         if self.carried is None or result.carried_next is None:
             self.carried = None
@@ -245,8 +255,7 @@ class _Run:
         """The same where nobody asks for the step of these lanes alone, so that their rows need not be gathered."""
         # The others stay where they are, and pass no time.
         moved = replace(interval, t_end=np.where(accept, interval.t_end, interval.t))
-        if self.stepper.completes:
-            result = self._completed(moved, active, self.y, result, None)
+        result = self._readable(self.equation, moved, active, self.y, result, None)
         self.recorder.take(moved, active, None, self.y, result, None)
         mask = torch.from_numpy(accept).to(self.y.device).unsqueeze(1)
         self.y = torch.where(mask, result.y1, self.y)
@@ -256,46 +265,44 @@ class _Run:
             self.carried = torch.where(mask, result.carried_next, self.carried)
 
     def _accept(
-        self, interval, lanes, y, carried, result, traced_times: TracedTimes, attempt: Attempt | None = None
+        self, equation, interval, lanes, y, carried, result, traced_times: TracedTimes, attempt: Attempt | None = None
     ) -> None:
-        """Write down the step of these lanes. attempt: where not all lanes accepted, that of all."""
-        if self.stepper.completes:
-            result = self._completed(interval, lanes, y, result, traced_times)
+        """Write down the step of these lanes, up to the events that stop them. equation: of these lanes. attempt: where
+        not all lanes accepted, that of all."""
         accepted: Any = self.clock.accepted
         number = accepted if lanes is None else accepted[lanes]
-        rows = self.recorder.take(interval, lanes, number, y, result, traced_times)
+        result = self._readable(equation, interval, lanes, y, result, traced_times)
+        marks = None if self.watch is None else self._watched(self.watch, equation, interval, lanes, y, result)
+        rows = self.recorder.take(interval, lanes, number, y, result, traced_times, marks)
         if self.journal is not None:
             places = None if lanes is None else torch.from_numpy(lanes).to(y.device)
             handed = carried if self.stepper.carries else None
             kept = result.kept if result.kept is not None and self.keeper and self.keeper.accepted(lanes) else None
-            step = AcceptedStep(interval, places, y, handed, rows, kept)
+            step = AcceptedStep(interval, places, y, handed, rows, kept, self.recorder.cut(marks))
             self.journal(step, attempt or Attempt(interval, lanes, None, y, carried), result)
 
-    def _completed(self, interval, lanes, y: torch.Tensor, result: StepResult, traced_times) -> StepResult:
+    def _readable(self, equation, interval, lanes, y, result: StepResult, traced_times) -> StepResult:
         """The step with the slopes that reading inside it needs beyond its own, for the lanes that are read."""
-        t, t_end = traced_times or (interval.t, interval.t_end)
+        if not self.stepper.completes:
+            return result
+        calls, reading = equation.count.calls, self.recorder.reading(interval, lanes, anyway=self.watch is not None)
+        result = completed(self.stepper, equation, interval, traced_times, y, result, reading, traced=self.traced)
         if lanes is None:
-            if not self.recorder.reads_joint(interval):
-                return result
-            calls = self.equation.count.calls
-            result = self.stepper.complete(self.equation, t, t_end, y, result, traced=self.traced)
             self._count(calls)
-            return result
-        reading = self.recorder.reading(interval, lanes)
-        if not len(reading):
-            return result
-        places = torch.from_numpy(reading).to(y.device)
-        own = lanes[reading]
-        equation = self.equation.select(torch.from_numpy(np.searchsorted(self.clock.active, own)).to(y.device))
-        part, calls = interval.part(reading), equation.count.calls
-        t, t_end = (part.t, part.t_end) if traced_times is None else (x.index_select(0, places) for x in traced_times)
-        some = StepResult(result.y1, result.stages.index_select(1, places), None, None)
-        made = self.stepper.complete(equation, t, t_end, y.index_select(0, places), some, traced=self.traced).stages
-        self.evaluations[own] += equation.count.calls - calls
-        further = made[len(result.stages) :]
-        empty = result.stages.new_zeros(len(further), *y.shape)
-        # Its graph, if kept, has no calls for these; a step of which a part is read is made again on the way back.
-        return replace(result, stages=torch.cat((result.stages, empty.index_copy(1, places, further))), kept=None)
+        else:
+            self.evaluations[lanes if reading is None else lanes[reading]] += equation.count.calls - calls
+        return result
+
+    def _watched(self, watch: Watch, equation, interval, lanes, y, result: StepResult) -> Marks | None:
+        """The events of a step; those that stop a lane end it there."""
+        numbers = ONE_LANE if lanes is None else lanes
+        marks, lost = watch.look(equation, interval, numbers, y, result)
+        if lost is not None:
+            self.clock.stop(numbers[lost], np.atleast_1d(interval.t_end)[lost], Status.NON_FINITE)
+        if marks is not None:
+            stopped = ~np.isnan(marks.end)
+            self.clock.stop(numbers[stopped], marks.end[stopped], Status.EVENT)
+        return marks
 
     def _keep_lanes(self, keep: np.ndarray) -> None:
         """Only these of the active lanes go on: the others leave the computation."""
@@ -327,7 +334,7 @@ class _Run:
         ratio = result.error.div_(scale)
         size = torch.linalg.vector_norm(ratio) if self.joint else torch.linalg.vector_norm(ratio, dim=1).double()
         if result.coarse_error is not None:
-            size = _joined(
+            size = joined(
                 size, torch.linalg.vector_norm(result.coarse_error.div_(scale), dim=None if self.joint else 1)
             )
         if self.joint:
@@ -368,11 +375,5 @@ class _Run:
             evaluations=self.evaluations + self.calls if self.joint else self.evaluations,
             reached=np.atleast_1d(clock.t),
             last_size=np.atleast_1d(clock.size),
+            events=recorder.event_rows(),
         )
-
-
-def _joined(fine: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
-    """The size of an error from those of two estimates of it: e^2 / sqrt(e^2 + d^2 / 100) (Hairer, Norsett and Wanner
-    1993, II.10); 0 where both are."""
-    both = torch.hypot(fine, 0.1 * coarse.to(fine.dtype))
-    return torch.where(both == 0, both, fine * (fine / both))

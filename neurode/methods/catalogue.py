@@ -5,6 +5,8 @@ from difflib import get_close_matches
 
 from neurode.core.nest import describe
 from neurode.methods.explicit_rk import ExplicitRungeKutta
+from neurode.methods.implicit_rk import ImplicitRungeKutta
+from neurode.methods.rosenbrock import Rosenbrock
 from neurode.methods.stepper import AbstractStepper
 from neurode.methods.tableau import Tableau
 from neurode.methods.tableaus.adaptive_heun import ADAPTIVE_HEUN
@@ -14,13 +16,25 @@ from neurode.methods.tableaus.dopri5 import DOPRI5
 from neurode.methods.tableaus.dopri8 import DOPRI8
 from neurode.methods.tableaus.euler import EULER
 from neurode.methods.tableaus.fehlberg2 import FEHLBERG2
+from neurode.methods.tableaus.gl4 import GL4
+from neurode.methods.tableaus.gl6 import GL6
 from neurode.methods.tableaus.heun import HEUN
 from neurode.methods.tableaus.heun3 import HEUN3
+from neurode.methods.tableaus.implicit_euler import IMPLICIT_EULER
+from neurode.methods.tableaus.implicit_midpoint import IMPLICIT_MIDPOINT
+from neurode.methods.tableaus.kvaerno3 import KVAERNO3
 from neurode.methods.tableaus.midpoint import MIDPOINT
+from neurode.methods.tableaus.radau5 import RADAU5
+from neurode.methods.tableaus.radauIIA3 import RADAU_IIA3
+from neurode.methods.tableaus.radauIIA5 import RADAU_IIA5
 from neurode.methods.tableaus.ralston import RALSTON
 from neurode.methods.tableaus.rk4 import RK4
 from neurode.methods.tableaus.rk4_38 import RK4_38
+from neurode.methods.tableaus.rodas5p import RODAS5P
+from neurode.methods.tableaus.sdirk2 import SDIRK2
 from neurode.methods.tableaus.ssprk3 import SSPRK3
+from neurode.methods.tableaus.trapezoid import TRAPEZOID
+from neurode.methods.tableaus.trbdf2 import TRBDF2
 from neurode.methods.tableaus.tsit5 import TSIT5
 from neurode.methods.tableaus.vern7 import VERN7
 
@@ -28,9 +42,26 @@ EXPLICIT = (
     EULER, MIDPOINT, HEUN, RALSTON, HEUN3, SSPRK3, RK4, RK4_38,
     ADAPTIVE_HEUN, FEHLBERG2, BOSH3, DOPRI5, TSIT5, VERN7, DOP853, DOPRI8,
 )  # fmt: skip
-"""Those that are a table: first the ones that make the steps they are told, then those that choose their own."""
+"""Tables: first those that make the steps they are told, then those that choose their own."""
+IMPLICIT = (
+    IMPLICIT_EULER,
+    IMPLICIT_MIDPOINT,
+    TRAPEZOID,
+    SDIRK2,
+    TRBDF2,
+    RADAU_IIA3,
+    RADAU_IIA5,
+    GL4,
+    GL6,
+    KVAERNO3,
+    RADAU5,
+)
 
-METHODS: dict[str, AbstractStepper] = {tableau.name: ExplicitRungeKutta(tableau) for tableau in EXPLICIT}
+METHODS: dict[str, AbstractStepper] = {
+    **{tableau.name: ExplicitRungeKutta(tableau) for tableau in EXPLICIT},
+    **{tableau.name: ImplicitRungeKutta(tableau) for tableau in IMPLICIT},
+    RODAS5P.name: Rosenbrock(RODAS5P),
+}
 
 ALIASES = {"heun2": "heun"}
 """Other names, by which some methods are known elsewhere; lists show each method once, by its own."""

@@ -85,7 +85,7 @@ class ExplicitRungeKutta(AbstractStepper):
         y1 = argument if tableau.fsal else advance(y, stages, tableau.num_stages, table.combine, size)
         following = stages[tableau.num_stages - 1] if tableau.fsal else None
         error, coarse = self.errors(y, stages, size)
-        return StepResult(y1, stages, error, following, kept, coarse)
+        return StepResult(y1, stages, error, following, kept, coarse_error=coarse)
 
     def errors(self, y, stages: torch.Tensor, size) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """The estimate of the error, and the coarser one, as far as the method has them."""
