@@ -37,8 +37,9 @@ class StepResult:
 class AbstractStepper(ABC):
     """One step of a method. Frozen: whatever evolves is an argument or returned.
 
-    Beside the state a step may be handed one more tensor like it by the step before, `carried`: f at the step's
-    beginning where the method has it anyway (first same as last), or a second state that evolves beside the first.
+    Beside the state a step may be handed one more tensor by the step before, `carried`: f at the step's beginning where
+    the method has it anyway (first same as last), a second state that evolves beside the first, or what is left of the
+    steps before. It is like the state but for its last axis, which may be longer (`carried_zeros`).
     """
 
     @property
@@ -89,6 +90,10 @@ class AbstractStepper(ABC):
     def begin_bar(self, carried_bar: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """The derivative of `begin`: gradients of y0 and of f(t0, y0), None for zero."""
         return None, carried_bar
+
+    def carried_zeros(self, y0: torch.Tensor) -> torch.Tensor:
+        """Zeros like what a step hands over."""
+        return torch.zeros_like(y0)
 
     def retry(self, carried: torch.Tensor | None, rejected: StepResult) -> torch.Tensor | None:
         """What the next attempt from the same place is handed: f at the beginning is known from the rejected one."""
