@@ -131,8 +131,12 @@ class _Adjoint(torch.autograd.Function):
         return ys if time is None else (time, ys)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "odeint_adjoint gives first derivatives only, and a derivative of its derivative was asked for "
+                "(create_graph=True). Use odeint, which is differentiable to any order."
+            )
         times, ys, *parameters = ctx.saved_tensors
         settings = ctx.settings.with_options(ctx.adjoint_options)
         back = BackwardSolve(ctx.request.func, settings, tuple(parameters), time=ctx.needs_input_grad[3])

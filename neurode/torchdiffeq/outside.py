@@ -1,5 +1,6 @@
 """SciPy's solvers for torchdiffeq's interface: an outside reference, in NumPy and without gradients."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 
 from neurode.core.errors import MissingExtraError
 from neurode.torchdiffeq.numbers import host, real_view
-from neurode.torchdiffeq.request import Request, demand
+from neurode.torchdiffeq.request import Request
 
 
 def values(request: Request) -> torch.Tensor:
@@ -23,8 +24,13 @@ def values(request: Request) -> torch.Tensor:
         _in_numpy(request), (times[0], times[-1]), start, method=options.get("solver", "LSODA"), t_eval=times,
         rtol=_plain(request.rtol), atol=_plain(request.atol), **limits,
     )  # fmt: skip
-    demand(found.success, f"SciPy's solver failed: {found.message}")
-    return torch.from_numpy(found.y.T.copy()).to(y0.device, y0.dtype).reshape(len(t), *y0.shape)
+    solved = torch.from_numpy(found.y.T.copy()).to(y0.device, y0.dtype).reshape(-1, *y0.shape)
+    if len(solved) == len(t):
+        return solved
+    warnings.warn(
+        f"SciPy's solver gave {len(solved)} of {len(t)} times, the others are NaN: {found.message}", stacklevel=4
+    )
+    return torch.cat([solved, solved.new_full((len(t) - len(solved), *y0.shape), float("nan"))])
 
 
 def _in_numpy(request: Request):
