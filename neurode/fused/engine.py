@@ -12,7 +12,7 @@ from neurode.fused import kernel, library
 from neurode.fused.field import ReadField, Unreadable
 from neurode.fused.reading import Place, read
 from neurode.integration.problem import Problem
-from neurode.integration.solution import DenseOutput, Solution, Stats
+from neurode.integration.solution import DenseOutput, DenseTable, Solution, Stats
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Fusible:
         dense = None
         if run.starts is not None and run.stages is not None:
             rows, matrix = run.solve.dense_rows(), problem.stepper.dense_matrix
-            dense = DenseOutput(layout, run.starts, run.stages, matrix, rows, problem.y0, problem.times)
+            table = DenseTable.of(run.starts, run.stages, rows, problem.times)
+            dense = DenseOutput(layout, table, matrix, problem.y0, problem.times)
         return Solution(
             ts=ts,
             ys=layout.unpack_rows(run.values),

@@ -108,6 +108,11 @@ class Adjoint(AbstractGradient):
 
     def _control(self, problem: Problem) -> AdjointControl:
         stepper = problem.stepper if self.method is None else stepper_of(self.method)
+        if stepper.linearises:
+            raise ValueError(
+                f"method {stepper.name!r} needs the Jacobian of what it solves, and the adjoint equation has none that "
+                "autograd could give. Use gradient='checkpointed', which is exact, or Adjoint(method='dopri5')."
+            )
         given = (self.controller, self.step_size, self.rtol, self.atol)
         controller: AdaptiveSteps | ConstantSteps | None
         if all(setting is None for setting in given):
@@ -162,10 +167,18 @@ class _AdjointTrail(AbstractTrail):
             self.journal.note(step, attempt)
         elif self.settings.trajectory == "dense":
             self.steps.append(DenseStep(step.interval, _host(step.lanes), step.y, result.stages))
-        elif step.lanes is None or len(step.lanes) == self.last.shape[0]:
-            self.last = result.y1
         else:
-            self.last = self.last.index_copy(0, step.lanes, result.y1)
+            self._reach(step, result.y1)
+
+    def _reach(self, step: AcceptedStep, y1: torch.Tensor) -> None:
+        """The state that the way back starts from: at a step's end, or at the event that stopped it."""
+        if step.cut is not None:
+            places, states = step.cut
+            y1 = states.view(y1.shape) if step.lanes is None else y1.index_copy(0, places, states)
+        if step.lanes is None or len(step.lanes) == self.last.shape[0]:
+            self.last = y1
+        else:
+            self.last = self.last.index_copy(0, step.lanes, y1)
 
     @property
     def evaluations(self) -> int:

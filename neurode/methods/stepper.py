@@ -21,6 +21,7 @@ class StepResult:
     y1: like y. stages: (stages, *y.shape). error: like y, None without an estimate.
     carried_next: what the following step is handed (see AbstractStepper), like y; else None.
     kept: the step as `replay` gives it, where it was recorded on the way.
+    failed: (lanes,) bool on the host: where the equations of an implicit step were not solved; None for nowhere.
     """
 
     y1: torch.Tensor
@@ -28,6 +29,7 @@ class StepResult:
     error: torch.Tensor | None
     carried_next: torch.Tensor | None
     kept: "KeptStep | None" = None
+    failed: np.ndarray | None = None
 
 
 class AbstractStepper(ABC):
@@ -46,6 +48,21 @@ class AbstractStepper(ABC):
     @abstractmethod
     def order(self) -> int:
         """Order of the solution."""
+
+    @property
+    def dense_order(self) -> int:
+        """Order of the dense output between the ends of steps."""
+        return self.order
+
+    @property
+    def linearises(self) -> bool:
+        """Does a step need the field's Jacobian? Then it is not for equations that autograd cannot follow."""
+        return False
+
+    def within(self, rtol: float, atol: float) -> "AbstractStepper":
+        """The stepper for a solve that keeps its errors to these tolerances; the smallest ones, where they differ."""
+        del rtol, atol
+        return self
 
     @property
     @abstractmethod

@@ -10,10 +10,14 @@ from tests.problems import cosine_growth, forced_decay, linear_system, logistic,
 
 SHARP = [linear_system(), forced_decay()]
 """One autonomous and one time-dependent problem on which the leading error term leads soon: the slope is the order."""
+SUPERB = {("rodas5p", "linear_system"): 1}
+"""Where the leading term of the error is zero, the slope is higher by so much."""
 NONLINEAR = [logistic(), cosine_growth(), riccati()]
 """Every kind of order condition takes part, and some errors cancel: the slope is the order or somewhat more."""
-COUNTS = {1: (40, 80, 160), 2: (40, 80, 160), 3: (40, 80, 160), 4: (30, 60, 120), 5: (40, 60, 90)}
+COUNTS = {1: (40, 80, 160), 2: (40, 80, 160), 3: (40, 80, 160), 4: (30, 60, 120), 5: (40, 60, 90), 6: (8, 12, 16)}
 """Numbers of steps for a method of each order: enough for the limit, few enough to stay above rounding."""
+DENSE_COUNTS = COUNTS | {6: (20, 32, 48), ("rodas5p", "logistic"): (90, 135, 200)}
+"""The same for dense output, whose error may be of lower order."""
 
 
 def slope(step_sizes, errors) -> float:
@@ -27,20 +31,20 @@ def solve_with(problem, method, step_size, **options):
     return solve(problem.f, problem.y0, ts, method=method, controller=None, step_size=step_size, **options)
 
 
-def steps_of(problem, method):
-    order = METHODS[method].order
-    assert order in COUNTS, f"add numbers of steps for methods of order {order} to COUNTS"
-    return [(problem.t1 - problem.t0) / count for count in COUNTS[order]]
+def steps_of(problem, method, counts):
+    order = METHODS[method].order + SUPERB.get((method, str(problem)), 0)
+    assert order in counts, f"add numbers of steps for methods of order {order} to COUNTS"
+    return [(problem.t1 - problem.t0) / count for count in counts.get((method, str(problem)), counts[order])]
 
 
 def end_slope(problem, method) -> float:
-    sizes, exact = steps_of(problem, method), problem.exact(problem.t1)
+    sizes, exact = steps_of(problem, method, COUNTS), problem.exact(problem.t1)
     return slope(sizes, [(solve_with(problem, method, dt).ys[-1] - exact).abs().max().item() for dt in sizes])
 
 
 def dense_slope(problem, method) -> float:
     """Of the largest error at many times inside the steps."""
-    sizes = steps_of(problem, method)
+    sizes = steps_of(problem, method, DENSE_COUNTS)
     asked = torch.linspace(problem.t0, problem.t1, 203, dtype=torch.float64)
     exact = problem.exact_at(asked)
     solutions = [solve_with(problem, method, dt, save="dense") for dt in sizes]
@@ -50,7 +54,8 @@ def dense_slope(problem, method) -> float:
 @pytest.mark.parametrize("problem", SHARP, ids=str)
 @pytest.mark.parametrize("method", METHODS)
 def test_the_error_at_the_end_shrinks_with_the_declared_order(method, problem):
-    assert end_slope(problem, method) == pytest.approx(METHODS[method].order, abs=0.2)
+    due = METHODS[method].order + SUPERB.get((method, str(problem)), 0)
+    assert end_slope(problem, method) == pytest.approx(due, abs=0.2)
 
 
 @pytest.mark.parametrize("problem", NONLINEAR, ids=str)
@@ -62,7 +67,7 @@ def test_on_a_nonlinear_problem_the_error_shrinks_at_least_with_the_declared_ord
 @pytest.mark.parametrize("problem", SHARP + NONLINEAR, ids=str)
 @pytest.mark.parametrize("method", METHODS)
 def test_the_error_of_the_dense_output_shrinks_with_the_declared_order(method, problem):
-    assert dense_slope(problem, method) == pytest.approx(METHODS[method].order, abs=0.2)
+    assert dense_slope(problem, method) == pytest.approx(METHODS[method].dense_order, abs=0.2)
 
 
 @pytest.mark.parametrize("problem", SHARP + NONLINEAR, ids=str)
