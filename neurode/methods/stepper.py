@@ -22,6 +22,7 @@ class StepResult:
     carried_next: what the following step is handed (see AbstractStepper), like y; else None.
     kept: the step as `replay` gives it, where it was recorded on the way.
     failed: (lanes,) bool on the host: where the equations of an implicit step were not solved; None for nowhere.
+    coarse_error: a second, coarser estimate beside `error`, if the method judges its steps by both.
     """
 
     y1: torch.Tensor
@@ -30,6 +31,7 @@ class StepResult:
     carried_next: torch.Tensor | None
     kept: "KeptStep | None" = None
     failed: np.ndarray | None = None
+    coarse_error: torch.Tensor | None = None
 
 
 class AbstractStepper(ABC):
@@ -117,6 +119,25 @@ class AbstractStepper(ABC):
         """The step, to the last bit, with its graph kept on `scope`; None where the method cannot."""
         del scope, t, t_end, y, carried
         return None
+
+    @property
+    def completes(self) -> bool:
+        """Does reading inside a step need slopes that the step itself is made without?"""
+        return False
+
+    def complete(
+        self,
+        equation: AbstractEquation,
+        t: StepTime,
+        t_end: StepTime,
+        y: torch.Tensor,
+        result: StepResult,
+        *,
+        traced: bool,
+    ) -> StepResult:
+        """An accepted step with all the slopes that its dense output needs; the same where it has them."""
+        del equation, t, t_end, y, traced
+        return result
 
     @abstractmethod
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:
