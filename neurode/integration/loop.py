@@ -57,6 +57,7 @@ class _Run:
         self.watch = None if problem.events is None else Watch(problem.events, problem.stepper, problem.lanes)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
         self.evaluations = np.zeros(problem.lanes, dtype=int)
+        self.jacobians, self.jacobians_before = np.zeros(problem.lanes, dtype=int), problem.equation.count.jacobians
         self.calls = 0  # of f, for all active lanes alike; a lane gets them when it leaves
 
     def start(self, first: torch.Tensor | None) -> None:
@@ -215,6 +216,7 @@ class _Run:
         keep = self.clock.drop_done()
         if keep is not None:
             self.evaluations[np.delete(before, keep)] += self.calls
+            self.jacobians[np.delete(before, keep)] = self.equation.count.jacobians - self.jacobians_before
             self._keep_lanes(keep)
 
     def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
@@ -373,6 +375,9 @@ class _Run:
             steps=np.atleast_1d(clock.steps),
             accepted=np.atleast_1d(clock.accepted),
             evaluations=self.evaluations + self.calls if self.joint else self.evaluations,
+            jacobians=self.jacobians + self.equation.count.jacobians - self.jacobians_before
+            if self.joint
+            else self.jacobians,
             reached=np.atleast_1d(clock.t),
             last_size=np.atleast_1d(clock.size),
             events=recorder.event_rows(),
