@@ -4,8 +4,8 @@
     python examples/bouncing_ball.py --quick        fewer balls, for a look at the output
 
 Each ball falls from a height of its own and bounces: an event where its height passes zero, with a jump that turns its
-speed around. The balls are the samples of one per-sample solve, so that each has its own bounces and step sizes. What is
-measured is when they hit the ground; the gradient of an event's time by the parameters, through all bounces before it,
+speed around. The balls are the samples of one per-sample solve, so that each has its own bounces and step sizes.
+Measured is when they hit the ground; the gradient of an event's time by the parameters, through all bounces before it,
 is what the fit goes by.
 """
 
@@ -89,6 +89,7 @@ def draw(ball: Ball, heights: torch.Tensor, measured: torch.Tensor, path: Path) 
 
 
 def main() -> None:
+    """Fit, print what was learned beside the truth, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer balls")
     parser.add_argument("--output", type=Path, default=Path("bouncing_ball.png"), help="where the picture goes")
