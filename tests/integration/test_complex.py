@@ -24,7 +24,9 @@ def exact(t: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
-@pytest.mark.parametrize("options", [TIGHT, {"method": "rk4", "step_size": 0.01}, {"method": "kvaerno3", "rtol": 1e-7, "atol": 1e-9}])
+@pytest.mark.parametrize(
+    "options", [TIGHT, {"method": "rk4", "step_size": 0.01}, {"method": "kvaerno3", "rtol": 1e-7, "atol": 1e-9}]
+)
 def test_a_complex_state_is_solved(batching, options):
     solution = solve(turning, Y0, TS, batching=batching, save="dense", **options)
     assert solution.ys.dtype == torch.complex128
