@@ -8,7 +8,7 @@ import pytest
 import scipy.integrate
 import torch
 
-from neurode import Adjoint, solve
+from neurode import AdaptiveSteps, Adjoint, solve
 from neurode.integration.completion import joined
 from neurode.methods.catalogue import METHODS
 from tests.problems import cosine_growth, van_der_pol
@@ -77,8 +77,6 @@ def test_dop853_judges_a_step_as_scipy_does():
     found = scipy.integrate.DOP853(right, 0.0, np.array([2.0, 0.0]), 6.0, rtol=1e-8, atol=1e-10, first_step=0.05)
     while found.status == "running":
         found.step()
-    from neurode import AdaptiveSteps
-
     law = AdaptiveSteps(first_step=0.05, safety=0.9, factor_min=0.2, factor_max=10.0)
     y0 = torch.tensor([2.0, 0.0], dtype=D)
     own = solve(field, y0, [0.0, 6.0], method="dop853", rtol=1e-8, atol=1e-10, controller=law)
@@ -96,8 +94,8 @@ def test_a_table_whose_extra_slopes_do_not_fit_is_refused():
     with pytest.raises(ValueError, match="row 13 of a has 12 entries"):
         replace(table, extra_a=(table.extra_a[0][:-1], *table.extra_a[1:]))
     row = table.extra_a[0]
+    bent = (row[0] + 1e-4, *row[1:5], row[5] - 1e-4, *row[6:])
     with pytest.raises(ValueError, match="dense output breaks"):
-        bent = (row[0] + 1e-4, *row[1:5], row[5] - 1e-4, *row[6:])
         replace(table, extra_a=(bent, *table.extra_a[1:]))
     with pytest.raises(ValueError, match="coarse_error and coarse_order go together"):
         replace(table, coarse_order=None)
