@@ -223,6 +223,7 @@ def _solution(problem: Problem, outcome: Outcome) -> Solution:
             tensor(outcome.steps),
             tensor(outcome.accepted),
             tensor(outcome.steps - outcome.accepted),
+            num_jacobians=tensor(outcome.jacobians),
         ),
         reached=tensor(outcome.reached),
         last_step=tensor(outcome.last_size),

@@ -37,6 +37,7 @@ class Fusible:
             tensor(run.accepted),
             tensor(run.steps - run.accepted),
             engine="fused",
+            num_jacobians=tensor(np.zeros_like(run.steps)),
         )
         dense = None
         if run.starts is not None and run.stages is not None:

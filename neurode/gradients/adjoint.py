@@ -156,9 +156,12 @@ class _AdjointTrail(AbstractTrail):
         self.steps: list[DenseStep] = []
         self.journal: SomeStates | None = None
         self.again = CallCount()
+        self.stepper = problem.stepper
+        self.equation = replace(problem.equation, count=self.again)
 
     def begin(self, problem: Problem) -> None:
         self.last = problem.y0.detach()
+        self.equation = replace(problem.equation, count=self.again)
         if self.settings.trajectory == "checkpoints":
             self.journal = SomeStates(self.settings.k or "log", problem)
 
@@ -166,7 +169,7 @@ class _AdjointTrail(AbstractTrail):
         if self.journal is not None:
             self.journal.note(step, attempt)
         elif self.settings.trajectory == "dense":
-            self.steps.append(DenseStep(step.interval, _host(step.lanes), step.y, result.stages))
+            self.steps.append(self._dense(step, result))
         else:
             self._reach(step, result.y1)
 
@@ -179,6 +182,14 @@ class _AdjointTrail(AbstractTrail):
             self.last = y1
         else:
             self.last = self.last.index_copy(0, step.lanes, y1)
+
+    def _dense(self, step: AcceptedStep, result: StepResult) -> DenseStep:
+        """The step as it is read on the way back; slopes that this needs beyond the step's own count as part of it."""
+        interval = step.interval
+        if self.stepper.completes:
+            own = self.equation if step.lanes is None else self.equation.select(step.lanes)
+            result = self.stepper.complete(own, interval.t, interval.t_end, step.y, result, traced=False)
+        return DenseStep(interval, _host(step.lanes), step.y, result.stages)
 
     @property
     def evaluations(self) -> int:
@@ -216,6 +227,7 @@ class _AdjointTrail(AbstractTrail):
             interval = step.interval
             with torch.no_grad():
                 result = problem.stepper.step(own, interval.t, interval.t_end, step.y, step.carried, traced=False)
+                result = problem.stepper.complete(own, interval.t, interval.t_end, step.y, result, traced=False)
             yield DenseStep(interval, _host(step.lanes), step.y, result.stages)
 
 

@@ -30,6 +30,7 @@ class Outcome:
     steps: np.ndarray
     accepted: np.ndarray
     evaluations: np.ndarray
+    jacobians: np.ndarray
     reached: np.ndarray
     last_size: np.ndarray
     backward: Backward | None
@@ -54,6 +55,7 @@ class Outcome:
             steps=trajectory.steps,
             accepted=trajectory.accepted,
             evaluations=trajectory.evaluations,
+            jacobians=trajectory.jacobians,
             reached=trajectory.reached,
             last_size=trajectory.last_size,
             backward=run.backward,

@@ -72,7 +72,7 @@ class _Books:
         self.stopped_by = np.full(lanes, -1)
         self.shown = np.zeros(lanes, dtype=int)  # rows of save="steps" so far
         self.status = np.full(lanes, int(Status.RUNNING))
-        self.steps, self.accepted, self.evaluations = (np.zeros(lanes, dtype=int) for _ in range(3))
+        self.steps, self.accepted, self.evaluations, self.jacobians = (np.zeros(lanes, dtype=int) for _ in range(4))
         self.reached, self.last_size = np.zeros(lanes), np.zeros(lanes)
         self.happened: list[tuple[np.ndarray, np.ndarray, torch.Tensor, torch.Tensor]] = []
 
@@ -82,8 +82,8 @@ class _Books:
         self.status[lanes], self.reached[lanes] = outcome.status, outcome.reached
         self.last_size[lanes] = outcome.last_size
         for total, own in zip(
-            (self.steps, self.accepted, self.evaluations),
-            (outcome.steps, outcome.accepted, outcome.evaluations),
+            (self.steps, self.accepted, self.evaluations, self.jacobians),
+            (outcome.steps, outcome.accepted, outcome.evaluations, outcome.jacobians),
             strict=True,
         ):
             total[lanes] += own
@@ -161,6 +161,7 @@ class _Books:
             steps=self.steps,
             accepted=self.accepted,
             evaluations=self.evaluations,
+            jacobians=self.jacobians,
             reached=self.reached,
             last_size=self.last_size,
             backward=chained(backward),

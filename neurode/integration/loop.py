@@ -13,6 +13,7 @@ from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.errors import Status
 from neurode.core.transforms import host_array, host_number, is_finite
 from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
+from neurode.integration.completion import completed, joined
 from neurode.integration.controller import AdaptiveSteps
 from neurode.integration.events import Marks
 from neurode.integration.first_step import first_step_size
@@ -56,6 +57,7 @@ class _Run:
         self.watch = None if problem.events is None else Watch(problem.events, problem.stepper, problem.lanes)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
         self.evaluations = np.zeros(problem.lanes, dtype=int)
+        self.jacobians, self.jacobians_before = np.zeros(problem.lanes, dtype=int), problem.equation.count.jacobians
         self.calls = 0  # of f, for all active lanes alike; a lane gets them when it leaves
 
     def start(self, first: torch.Tensor | None) -> None:
@@ -214,6 +216,7 @@ class _Run:
         keep = self.clock.drop_done()
         if keep is not None:
             self.evaluations[np.delete(before, keep)] += self.calls
+            self.jacobians[np.delete(before, keep)] = self.equation.count.jacobians - self.jacobians_before
             self._keep_lanes(keep)
 
     def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
@@ -232,7 +235,8 @@ class _Run:
         y = self.y.index_select(0, places)
         carried = None if self.carried is None else self.carried.index_select(0, places)
         times = None if traced_times is None else tuple(x.index_select(0, places) for x in traced_times)
-        equation = self.equation.select(places) if self.traced or self.watch is not None else self.equation
+        wanted = self.traced or self.watch is not None or self.stepper.completes
+        equation = self.equation.select(places) if wanted else self.equation
         if self.traced and not clean:
             # Made again without the lanes that went NaN: their rows would reach shared parameters as 0 * NaN.
             t, t_end = (part.t, part.t_end) if times is None else times
@@ -253,6 +257,7 @@ class _Run:
         """The same where nobody asks for the step of these lanes alone, so that their rows need not be gathered."""
         # The others stay where they are, and pass no time.
         moved = replace(interval, t_end=np.where(accept, interval.t_end, interval.t))
+        result = self._readable(self.equation, moved, active, self.y, result, None)
         self.recorder.take(moved, active, None, self.y, result, None)
         mask = torch.from_numpy(accept).to(self.y.device).unsqueeze(1)
         self.y = torch.where(mask, result.y1, self.y)
@@ -268,6 +273,7 @@ class _Run:
         not all lanes accepted, that of all."""
         accepted: Any = self.clock.accepted
         number = accepted if lanes is None else accepted[lanes]
+        result = self._readable(equation, interval, lanes, y, result, traced_times)
         marks = None if self.watch is None else self._watched(self.watch, equation, interval, lanes, y, result)
         rows = self.recorder.take(interval, lanes, number, y, result, traced_times, marks)
         if self.journal is not None:
@@ -276,6 +282,18 @@ class _Run:
             kept = result.kept if result.kept is not None and self.keeper and self.keeper.accepted(lanes) else None
             step = AcceptedStep(interval, places, y, handed, rows, kept, self.recorder.cut(marks))
             self.journal(step, attempt or Attempt(interval, lanes, None, y, carried), result)
+
+    def _readable(self, equation, interval, lanes, y, result: StepResult, traced_times) -> StepResult:
+        """The step with the slopes that reading inside it needs beyond its own, for the lanes that are read."""
+        if not self.stepper.completes:
+            return result
+        calls, reading = equation.count.calls, self.recorder.reading(interval, lanes, anyway=self.watch is not None)
+        result = completed(self.stepper, equation, interval, traced_times, y, result, reading, traced=self.traced)
+        if lanes is None:
+            self._count(calls)
+        else:
+            self.evaluations[lanes if reading is None else lanes[reading]] += equation.count.calls - calls
+        return result
 
     def _watched(self, watch: Watch, equation, interval, lanes, y, result: StepResult) -> Marks | None:
         """The events of a step; those that stop a lane end it there."""
@@ -316,9 +334,14 @@ class _Run:
         scale = self._scale(torch.maximum(self.y.detach().abs(), result.y1.detach().abs()))
         assert result.error is not None
         ratio = result.error.div_(scale)
+        size = torch.linalg.vector_norm(ratio) if self.joint else torch.linalg.vector_norm(ratio, dim=1).double()
+        if result.coarse_error is not None:
+            size = joined(
+                size, torch.linalg.vector_norm(result.coarse_error.div_(scale), dim=None if self.joint else 1)
+            )
         if self.joint:
-            return host_number(torch.linalg.vector_norm(ratio)) / max(1, scale.numel()) ** 0.5
-        return host_array(torch.linalg.vector_norm(ratio, dim=1).double()) / max(1, scale.shape[1]) ** 0.5
+            return host_number(size) / max(1, scale.numel()) ** 0.5
+        return host_array(size) / max(1, scale.shape[1]) ** 0.5
 
     def _anchored(self, time: HostTime, anchor: Any) -> torch.Tensor:
         """A time as a tensor that carries the gradient of the row of ts it is taken from."""
@@ -352,6 +375,9 @@ class _Run:
             steps=np.atleast_1d(clock.steps),
             accepted=np.atleast_1d(clock.accepted),
             evaluations=self.evaluations + self.calls if self.joint else self.evaluations,
+            jacobians=self.jacobians + self.equation.count.jacobians - self.jacobians_before
+            if self.joint
+            else self.jacobians,
             reached=np.atleast_1d(clock.t),
             last_size=np.atleast_1d(clock.size),
             events=recorder.event_rows(),

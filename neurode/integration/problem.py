@@ -116,6 +116,7 @@ class Trajectory:
     steps: np.ndarray
     accepted: np.ndarray
     evaluations: np.ndarray
+    jacobians: np.ndarray
     reached: np.ndarray
     last_size: np.ndarray
     events: EventRows | None = None

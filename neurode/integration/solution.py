@@ -1,6 +1,6 @@
 """What a solve returns: values, how it ended, what it cost, and (save="dense") a function of time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +21,8 @@ class Stats:
     """Cost of a solve: 0-d tensors (joint) or (batch,) tensors (per sample), int64.
 
     num_evaluations: calls of f while the sample took part. num_steps: attempted steps, of which num_accepted counted
-    and num_rejected were made again shorter. engine: which engine ran.
+    and num_rejected were made again shorter. engine: which engine ran. num_jacobians: how often the field's Jacobian was
+    made (each time one of the evaluations, and as many gradients as a block of it has rows); 0 with explicit methods.
     """
 
     num_evaluations: torch.Tensor
@@ -29,6 +30,7 @@ class Stats:
     num_accepted: torch.Tensor
     num_rejected: torch.Tensor
     engine: str = "eager"
+    num_jacobians: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
 
 
 @dataclass(frozen=True)
