@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, replace
 
 from benchmarks.memory_point import MemoryJob, backward
-from benchmarks.memory_ways import WAYS, Way, why_not
+from benchmarks.memory_ways import FUSED, WAYS, Way, why_not
 
 BARS = {"checkpointed": 1.4, "reversible": 3.0, "adjoint": 3.0}
 """At most so many times direct's time."""
@@ -27,7 +27,7 @@ def time_ways(job: MemoryJob, method: str, *, steps: int, rounds: int, only: lis
     The ratio is taken within a round, so that a machine that is busy for a while slows both its sides.
     """
     job = replace(job, method=method)
-    ways = [WAYS[name] for name in only if not why_not(WAYS[name], method)]
+    ways = [way for way in (*(WAYS[name] for name in only), FUSED) if not why_not(way, method)]
     taken: dict[str, list[tuple[float, float]]] = {way.name: [] for way in ways}
     for way in ways:
         _both_passes(way, job, 3)

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from neurode.fused.library import status
 from neurode.gradients.adjoint import Adjoint
 from neurode.gradients.catalogue import GRADIENTS
 from neurode.gradients.checkpointed import Checkpointed
@@ -16,7 +17,6 @@ from neurode.tasks.speed.fields import Perceptron
 
 NO_GRADIENT = "no gradient"
 """A forward pass alone: the floor."""
-
 Solve = Callable[[Perceptron, Tensor, str, int], Tensor]
 """(field, y0, method, steps) -> the state at 1."""
 
@@ -30,9 +30,12 @@ class Way:
     tag: str
 
 
-def _neurode(gradient: AbstractGradient) -> Solve:
+def _neurode(gradient: AbstractGradient, engine: str = "eager") -> Solve:
+    """All on one engine, so that gradients are compared and not engines."""
+
     def end(field: Perceptron, y0: Tensor, method: str, steps: int) -> Tensor:
-        return solve(field, y0, [0.0, 1.0], method=method, step_size=1 / steps, gradient=gradient, save="end").ys[0]
+        settings = {"method": method, "step_size": 1 / steps, "gradient": gradient, "engine": engine}
+        return solve(field, y0, [0.0, 1.0], save="end", **settings).ys[0]
 
     return end
 
@@ -77,6 +80,8 @@ def _catalogue() -> dict[str, Way]:
 
 
 WAYS = _catalogue()
+FUSED = Way("checkpointed, fused", _neurode(GRADIENTS["checkpointed"], "fused"), "fused")
+"""The default as the native kernel makes it. It is timed only: the kernel's own memory is not seen tensor by tensor."""
 
 PEERS_METHODS = ("euler", "midpoint", "rk4")
 """The methods that torchdiffeq takes by constant steps too; its rk4 is Kutta's 3/8 rule, of as many evaluations."""
@@ -84,6 +89,8 @@ PEERS_METHODS = ("euler", "midpoint", "rk4")
 
 def why_not(way: Way, method: str) -> str:
     """Why a way does not take part; "" where it does."""
+    if way.tag == "fused":
+        return status().reason
     if way.tag != "torchdiffeq":
         return ""
     if find_spec("torchdiffeq") is None:

@@ -17,6 +17,8 @@ _HOMES = {
     "Solution": "neurode.integration.solution",
     "Stats": "neurode.integration.solution",
     "Save": "neurode.integration.save",
+    "Event": "neurode.integration.events",
+    "EventLog": "neurode.integration.events",
     "Status": "neurode.core.errors",
     "SolveError": "neurode.core.errors",
     "DataError": "neurode.core.errors",

@@ -1,5 +1,6 @@
 """The entry: `solve` checks what it is given, lets a gradient run the loop, and returns a Solution."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,16 @@ from neurode.core.errors import SolveError, Status
 from neurode.core.nest import PerSample, describe, map_leaves
 from neurode.core.protocols import VectorField
 from neurode.core.state import State, StateLayout, layout_of
-from neurode.core.transforms import host_array, lowered
+from neurode.core.transforms import active, forward_mode, host_array, lowered
 from neurode.fused.engine import Fusible, fusible
 from neurode.fused.field import Unreadable
 from neurode.gradients.catalogue import gradient_of
-from neurode.gradients.gradient import AbstractGradient, Differentiated
+from neurode.gradients.gradient import AbstractGradient
+from neurode.gradients.outcome import Outcome
+from neurode.gradients.segments import solve_with_events
 from neurode.integration.control import choose_controller
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
+from neurode.integration.events import Condition, Event, Watched, events_of
 from neurode.integration.mapped import lifted
 from neurode.integration.problem import Problem
 from neurode.integration.save import Save, What, save_of
@@ -48,7 +52,7 @@ def solve(
     batching: str = "joint",
     gradient: str | AbstractGradient = "checkpointed",
     save: What | Save | None = None,
-    events: Any = None,
+    events: Event | Condition | Sequence[Event | Condition] | None = None,
     engine: str = "auto",
     max_steps: int | None = None,
     throw: bool = True,
@@ -76,7 +80,8 @@ def solve(
     gradient: "checkpointed" (default), "direct" or "reversible" (which solves by the reversible version of the method),
         or an object with settings: Checkpointed(k) bounds the memory.
     save: "ts" (default), "end", "steps" or "dense"; or Save(...).
-    events: not yet.
+    events: an Event, a list of them, or a bare condition for a terminal one: stop, jump or take note where condition(t,
+        y) changes its sign. solution.events tells which, when and the state there, with gradients.
     engine: "auto" (default) lets one kernel make the whole solve where it can read the field (see
         `neurode.fused.reading`), "fused" insists on it, "eager" never does. `solution.stats.engine` says which ran.
     max_steps: attempted steps at most (of each sample); None: 100,000.
@@ -88,8 +93,10 @@ def solve(
     """
     if batching not in ("joint", "per_sample"):
         raise ValueError(f"batching must be 'joint' or 'per_sample', but is {batching!r}.")
-    _check_engine_and_events(engine, events)
-    way = gradient_of(gradient)
+    _check_engine(engine)
+    way, watched = gradient_of(gradient), events_of(events)
+    if watched:
+        _refuse_transforms()
     lift = lifted(f, y0, ts, args, batching=batching, rtol=rtol, atol=atol, step_size=step_size, traced=way.is_traced)
     if lift is not None:
         with lowered(lift.level):
@@ -109,6 +116,12 @@ def solve(
     if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
         raise ValueError(f"max_steps must be a positive whole number, but is {describe(max_steps)}.")
     default_rtol, default_atol = DEFAULT_TOLERANCES[layout.dtype]
+    tolerances = (
+        _tolerance("rtol", rtol, default_rtol, layout, state),
+        _tolerance("atol", atol, default_atol, layout, state),
+    )
+    if isinstance(chosen, AdaptiveSteps):
+        stepper = stepper.within(*(x if isinstance(x, float) else float(x.min()) for x in tolerances))
     problem = Problem(
         equation=Equation(f, args, layout=layout),
         y0=state,
@@ -116,9 +129,10 @@ def solve(
         stepper=stepper,
         controller=chosen,
         save=save_of(save),
-        rtol=_tolerance("rtol", rtol, default_rtol, layout, state),
-        atol=_tolerance("atol", atol, default_atol, layout, state),
+        rtol=tolerances[0],
+        atol=tolerances[1],
         max_steps=max_steps or (MAX_STEPS if isinstance(chosen, AdaptiveSteps) else 2**62),
+        events=Watched.of(watched, layout.lanes(state)),
     )
     solution = _solved(problem, way, engine)
     if throw and not solution.succeeded:
@@ -126,19 +140,23 @@ def solve(
     return solution
 
 
-def _check_engine_and_events(engine: str, events: Any) -> None:
-    if events is not None:
-        raise NotImplementedError(
-            "events are not there yet: solve to ts[-1] and look for the crossing with save='dense'."
-        )
+def _check_engine(engine: str) -> None:
     if engine not in ("auto", "fused", "eager"):
         raise ValueError(f"engine must be 'auto', 'fused' or 'eager', but is {engine!r}.")
+
+
+def _refuse_transforms() -> None:
+    if active() or forward_mode():
+        raise NotImplementedError(
+            "a solve with events cannot run inside a transform of torch.func or in forward mode. Use torch.autograd "
+            "(backward, torch.autograd.grad), and batching='per_sample' in the place of vmap."
+        )
 
 
 def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
     """By the kernel where it is wanted and takes the problem, else by the loop."""
     if engine != "eager":
-        reason = way.reason_against_kernel
+        reason = way.reason_against_kernel if problem.events is None else "it does not watch events"
         found = fusible(problem) if reason is None else Unreadable(reason)
         if isinstance(found, Fusible):
             return found.run()
@@ -147,7 +165,9 @@ def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
                 f"engine='fused' cannot make this solve, because {found.reason}. Use engine='auto', which takes the "
                 "eager way then, or 'eager'."
             )
-    return _solution(problem, way.run(problem))
+    if problem.events is not None:
+        return _solution(problem, solve_with_events(problem, way))
+    return _solution(problem, Outcome.of(problem, way.run(problem)))
 
 
 def _tolerance(name: str, given, default: float, layout: StateLayout, state: torch.Tensor) -> float | torch.Tensor:
@@ -185,39 +205,36 @@ def _check_args(args: Any, layout: StateLayout, lanes: int) -> None:
         map_leaves(check, args)
 
 
-def _solution(problem: Problem, run: Differentiated) -> Solution:
-    trajectory, layout = run.trajectory, problem.equation.layout
-    dense = None
-    rows = trajectory.recorder.dense
-    if run.starts is not None and run.stages is not None and rows is not None:
-        # The stepper that ran: a gradient may have wrapped the one of the problem.
-        matrix = trajectory.recorder.stepper.dense_matrix
-        dense = DenseOutput(layout, run.starts, run.stages, matrix, rows, problem.y0, problem.times)
-    ts, rows, lengths = _shown_times(problem, trajectory)
-    ys = _arrange(run, rows, problem.lanes)
+def _solution(problem: Problem, outcome: Outcome) -> Solution:
+    layout, dense = problem.equation.layout, None
+    if outcome.table is not None:
+        dense = DenseOutput(layout, outcome.table, outcome.dense_matrix, problem.y0, problem.times)
+    ts, rows, lengths = _shown_times(problem, outcome)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(array if layout.per_sample else array[0])
 
     return Solution(
         ts=ts,
-        ys=layout.unpack_rows(ys),
+        ys=layout.unpack_rows(outcome.arranged(rows, problem.lanes)),
         lengths=None if lengths is None else torch.as_tensor(lengths),
-        status=tensor(trajectory.status),
+        status=tensor(outcome.status),
         stats=Stats(
-            tensor(trajectory.evaluations),
-            tensor(trajectory.steps),
-            tensor(trajectory.accepted),
-            tensor(trajectory.steps - trajectory.accepted),
+            tensor(outcome.evaluations),
+            tensor(outcome.steps),
+            tensor(outcome.accepted),
+            tensor(outcome.steps - outcome.accepted),
+            num_jacobians=tensor(outcome.jacobians),
         ),
-        reached=tensor(trajectory.reached),
-        last_step=tensor(trajectory.last_size),
+        reached=tensor(outcome.reached),
+        last_step=tensor(outcome.last_size),
         dense=dense,
-        backward=run.backward,
+        backward=outcome.backward,
+        events=outcome.events,
     )
 
 
-def _shown_times(problem: Problem, trajectory) -> tuple[torch.Tensor, int, np.ndarray | None]:
+def _shown_times(problem: Problem, outcome: Outcome) -> tuple[torch.Tensor, int, np.ndarray | None]:
     """ts of the solution, its number of rows, and lengths where they differ."""
     times: OutputTimes = problem.times
     what, layout = problem.save.what, problem.equation.layout
@@ -225,36 +242,21 @@ def _shown_times(problem: Problem, trajectory) -> tuple[torch.Tensor, int, np.nd
     if what in ("ts", "dense"):
         return times.shown, times.host.shape[0], times.lengths
     if what == "end":
-        last = torch.as_tensor(times.last, dtype=dtype).reshape(1, *([-1] if layout.per_sample else []))
-        return last, 1, None
-    boundaries = _step_times(trajectory)
+        stopped = outcome.status == Status.EVENT
+        last = np.where(stopped, outcome.reached, np.atleast_1d(times.last))
+        return torch.as_tensor(last, dtype=dtype).reshape(1, *([-1] if layout.per_sample else [])), 1, None
+    boundaries = outcome.step_times(problem.lanes)
     if not layout.per_sample:
         return torch.as_tensor(boundaries[0], dtype=dtype), len(boundaries[0]), None
     padded = torch.nn.utils.rnn.pad_sequence(
         [torch.as_tensor(own, dtype=dtype) for own in boundaries], padding_value=float("nan")
     )
-    return padded, padded.shape[0], trajectory.accepted + 1
-
-
-def _step_times(trajectory) -> list[np.ndarray]:
-    """Boundaries of the accepted steps of each lane."""
-    written = trajectory.recorder.written()
-    return [written.time[written.lane == lane] for lane in range(trajectory.recorder.num_lanes)]
-
-
-def _arrange(run: Differentiated, rows: int, lanes: int) -> torch.Tensor:
-    """(rows, lanes, width) from the values in order of writing; NaN where nothing was written."""
-    written = run.trajectory.recorder.written()
-    flat = written.index * lanes + written.lane
-    if len(flat) == rows * lanes and np.array_equal(flat, np.arange(len(flat))):
-        return run.values.reshape(rows, lanes, -1)
-    empty = run.values.new_full((rows * lanes, run.values.shape[1]), float("nan"))
-    return empty.index_copy(0, torch.from_numpy(flat).to(run.values.device), run.values).view(rows, lanes, -1)
+    return padded, padded.shape[0], np.array([len(own) for own in boundaries])
 
 
 def _failure(problem: Problem, solution: Solution) -> SolveError:
     statuses = np.atleast_1d(host_array(solution.status))
-    failed = np.flatnonzero(statuses != Status.SUCCESS)
+    failed = np.flatnonzero((statuses != Status.SUCCESS) & (statuses != Status.EVENT))
     worst = Status(int(statuses[failed[0]]))
     steps = np.atleast_1d(host_array(solution.stats.num_steps))[failed[0]]
     who = (

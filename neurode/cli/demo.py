@@ -19,11 +19,14 @@ from neurode.data.tables import Table
 from neurode.report.picture import write_png
 from neurode.report.series_report import write_series_report
 from neurode.report.story import opening_pages
+from neurode.report.story.comparison import comparison_page
 from neurode.report.story.grammar import grammar_page
 from neurode.report.story.memory import memory_page
 from neurode.report.story.spirals import SpiralReading, draw_spirals, read_spirals, spirals_page
 from neurode.report.style import percent
 from neurode.report.tracks import draw_tracks, find_tracks
+from neurode.tasks.comparison.story import StoryComparison
+from neurode.tasks.comparison.verdicts import verdicts
 from neurode.tasks.gradient_memory import GradientMemoryJob, measure_gradient_memory
 from neurode.tasks.series.presets import storms
 from neurode.tasks.series.results import SeriesReportData
@@ -43,6 +46,7 @@ class DemoSize:
     """How much the demo does. `quick` is for tests: everything runs, nothing is learned."""
 
     memory: GradientMemoryJob
+    comparison: StoryComparison
     spirals: SpiralJob
     grammar: GrammarJob
     settings: dict[str, Any]
@@ -52,14 +56,15 @@ class DemoSize:
     @classmethod
     def full(cls) -> "DemoSize":
         """Some ten minutes of one core."""
-        return cls(GradientMemoryJob(), SpiralJob(), GrammarJob(), {"max_minutes": 1.75})
+        return cls(GradientMemoryJob(), StoryComparison(), SpiralJob(), GrammarJob(), {"max_minutes": 1.75})
 
     @classmethod
     def quick(cls) -> "DemoSize":
         """Seconds."""
         spirals = SpiralJob(num=24, num_points=20, epochs=1)
         settings = {"epochs": 1, "num_samples": 2}
-        return cls(GradientMemoryJob.quick(), spirals, GrammarJob.quick(), settings, since=2020, made=3)
+        quick = GradientMemoryJob.quick(), StoryComparison.quick(), spirals, GrammarJob.quick()
+        return cls(*quick, settings, since=2020, made=3)
 
 
 def run_demo(streams: Streams, folder: Path, *, quick: bool, device: str) -> None:
@@ -70,19 +75,25 @@ def run_demo(streams: Streams, folder: Path, *, quick: bool, device: str) -> Non
     size = DemoSize.quick() if quick else DemoSize.full()
     progress = False if streams.is_quiet else None
 
-    streams.heading("1/6  From a residual network to a solver that chooses its own steps (a few seconds)")
+    streams.heading("1/7  From a residual network to a solver that chooses its own steps (a few seconds)")
     pages = list(opening_pages())
 
-    streams.heading("2/6  Training it: memory and time of each way to differentiate a solve (at most half a minute)")
+    streams.heading("2/7  Training it: memory and time of each way to differentiate a solve (at most half a minute)")
     pages.append(memory_page(measure_gradient_memory(size.memory, tell=streams.say)))
 
-    streams.heading(f"3/6  Spirals: an ODE-VAE learns {size.spirals.about} (about a minute)")
+    streams.heading("3/7  ResNets and neural ODEs on the same points: time, memory, accuracy (about a minute)")
+    comparison = size.comparison.run(progress=progress)
+    pages.append(comparison_page(comparison))
+    for sentence in verdicts(comparison)[:3]:
+        streams.say(sentence)
+
+    streams.heading(f"4/7  Spirals: an ODE-VAE learns {size.spirals.about} (about a minute)")
     spirals = fit_spirals(size.spirals, device=device, progress=progress)
     reading = _reading(spirals, size.spirals)
     pages.append(spirals_page(reading))
     streams.say(f"Continued for as long as they were seen, with an error of {spirals.rmse:.3f} a coordinate.")
 
-    streams.heading(f"4/6  Sentences: two networks learn {size.grammar.about} (about two minutes)")
+    streams.heading(f"5/7  Sentences: two networks learn {size.grammar.about} (about two minutes)")
     grammar = read_grammar(size.grammar, device=device, progress=progress)
     pages.append(grammar_page(grammar))
     ours = grammar.rows[-1]
@@ -92,12 +103,12 @@ def run_demo(streams: Streams, folder: Path, *, quick: bool, device: str) -> Non
         f"{percent(grammar.rows[0].exact)}."
     )
 
-    streams.heading("5/6  Storms: a real table, every Atlantic storm since 1975 (about two minutes)")
+    streams.heading("6/7  Storms: a real table, every Atlantic storm since 1975 (about two minutes)")
     table = read_storms(sample("storms"), since=size.since)
     model = storms().model(device=device, **size.settings)
     model.fit(table, run_folder=folder / RUN, progress=progress, say=streams.say)
 
-    streams.heading("6/6  Forecasts, fills, samples, scores and the report (about half a minute)")
+    streams.heading("7/7  Forecasts, fills, samples, scores and the report (about half a minute)")
     data = model.report_data(table)
     model.save(folder / RUN / "model")  # again: the card now holds the scores
     errors = track_errors(model, table)

@@ -85,6 +85,17 @@ class StateLayout:
                     "Cast the field's output, its parameters or y0 so that they agree."
                 )
 
+    def check_state(self, state: State, lanes: int, *, source: str) -> None:
+        """Raise a sentence when `source` (a function of the user) returned something unlike the state."""
+        parts = _parts(state, self.kind, self.keys, what=f"{source} returned")
+        for part, shape in zip(parts, self.shapes, strict=True):
+            expected = (lanes, *shape) if self.per_sample else shape
+            if tuple(part.shape) != expected or part.dtype != self.dtype:
+                raise ValueError(
+                    f"{source} returned {describe(part)}, but the state has shape {expected} and dtype {self.dtype}. "
+                    "It must return a state like the one it was called with."
+                )
+
 
 def layout_of(y0: State, *, per_sample: bool) -> StateLayout:
     """Read the layout of y0, or raise TypeError/ValueError with the remedy."""

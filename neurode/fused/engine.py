@@ -12,7 +12,7 @@ from neurode.fused import kernel, library
 from neurode.fused.field import ReadField, Unreadable
 from neurode.fused.reading import Place, read
 from neurode.integration.problem import Problem
-from neurode.integration.solution import DenseOutput, Solution, Stats
+from neurode.integration.solution import DenseOutput, DenseTable, Solution, Stats
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,16 @@ class Fusible:
         solve = run.solve
         ts, lengths = _shown_times(problem, run)
         # A row each, of one number for the one lane of a joint solve.
-        counts, ends = (solve.counts, solve.ends) if layout.per_sample else (solve.counts.view(5), solve.ends.view(2))
-        steps, accepted, rejected, evaluations, status = counts.unbind()
+        counts, ends = (solve.counts, solve.ends) if layout.per_sample else (solve.counts.view(6), solve.ends.view(2))
+        steps, accepted, rejected, evaluations, status, jacobians = counts.unbind()
         reached, last_step = ends.unbind()
         dense = None
         if run.starts is not None and run.stages is not None:
             rows, matrix = solve.dense_rows(), problem.stepper.dense_matrix
-            dense = DenseOutput(layout, run.starts, run.stages, matrix, rows, problem.y0, problem.times)
-        return Solution(
-            ts, run.values, lengths, status, Stats(evaluations, steps, accepted, rejected, "fused"), reached, last_step,
-            dense, run.backward,
-        )  # fmt: skip
+            table = DenseTable.of(run.starts, run.stages, rows, problem.times)
+            dense = DenseOutput(layout, table, matrix, problem.y0, problem.times)
+        stats = Stats(evaluations, steps, accepted, rejected, "fused", jacobians)
+        return Solution(ts, run.values, lengths, status, stats, reached, last_step, dense, run.backward)
 
 
 def fusible(problem: Problem) -> Fusible | Unreadable:

@@ -11,6 +11,7 @@ from neurode.fused.library import status
 from neurode.fused.native_solve import AcceptedSteps, NativeSolve
 from neurode.fused.replay import differentiable_gradients
 from neurode.integration.backward_stats import BackwardMeter, BackwardStats
+from neurode.integration.controller import ConstantSteps
 from neurode.integration.problem import Problem
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 
@@ -69,11 +70,22 @@ def _lasting_refusal(problem: Problem, field: ReadField) -> str | None:
         return "y0 is empty"
     if not isinstance(problem.stepper, ExplicitRungeKutta):
         return f"the method {problem.stepper.name!r} is not an explicit Runge-Kutta method"
+    if problem.stepper.tableau.coarse_order is not None:
+        return f"the method {problem.stepper.name!r} judges its steps by two estimates of the error"
+    if problem.stepper.completes and (problem.save.what == "dense" or _reads_inside(problem)):
+        return f"the method {problem.stepper.name!r} needs further calls of f to be read between its steps"
     if problem.stepper.tableau.num_stages > MOST_STAGES:
         return f"the method {problem.stepper.name!r} has more than {MOST_STAGES} stages"
     if problem.stepper.tableau.dense_matrix.shape[1] > MOST_POWERS:
         return f"the dense output of {problem.stepper.name!r} has a degree above {MOST_POWERS}"
     return _field_refusal(problem, field)
+
+
+def _reads_inside(problem: Problem) -> bool:
+    """May an output time lie between the ends of a step?"""
+    controller, times = problem.controller, problem.times.host
+    steps_at_times = isinstance(controller, ConstantSteps) and controller.step_size is None
+    return problem.save.what == "ts" and not steps_at_times and len(times) > 2
 
 
 def _field_refusal(problem: Problem, field: ReadField) -> str | None:

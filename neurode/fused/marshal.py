@@ -187,12 +187,14 @@ def _rows(tensor: torch.Tensor) -> torch.Tensor:
 
 @lru_cache(maxsize=64)
 def _method(tableau: Tableau, error_order: int) -> tuple[MethodStruct, tuple]:
+    # Slopes that only dense output needs are not the kernel's: what is read by them it refuses.
+    stages = tableau.num_stages
     arrays = [
-        np.ascontiguousarray(tableau.a_matrix),
+        np.ascontiguousarray(tableau.a_matrix[:stages, :stages]),
         np.ascontiguousarray(tableau.b_vector),
-        np.array(tableau.nodes),
+        np.array(tableau.nodes[:stages]),
         None if tableau.b_error is None else np.array([float(x) for x in tableau.b_error]),
-        np.ascontiguousarray(tableau.dense_matrix),
+        np.ascontiguousarray(tableau.dense_matrix[:stages]),
     ]
     addresses = [None if array is None else array.ctypes.data for array in arrays]
     degree = tableau.dense_matrix.shape[1]

@@ -25,8 +25,8 @@ class AcceptedSteps:
 
 
 class NativeSolve:
-    """Runs on construction. counts: (5, lanes) attempted steps, accepted, rejected, evaluations, status; ends: (2,
-    lanes) reached, size of the next step; both tensors. values: (rows, *shape of the packed y0). accepted, status:
+    """Runs on construction. counts: (6, lanes) attempted steps, accepted, rejected, evaluations, status, Jacobians
+    (none); ends: (2, lanes) reached, size of the next step; both tensors. values: (rows, *shape of the packed y0). accepted, status:
     numpy arrays (lanes,)."""
 
     def __init__(self, problem: Problem, field: ReadField, *, probed: bool, keep: bool):
@@ -37,8 +37,8 @@ class NativeSolve:
         self.samples, self.dim = sent.struct.samples, field.dim
         lanes = lanes_of(problem.times, self.samples)
         self.ends = torch.empty((2, lanes), dtype=torch.float64, device="cpu")
-        self.counts = torch.empty((5, lanes), dtype=torch.int64, device="cpu")
-        _, self.accepted, _, _, self.status = self.counts.numpy()
+        self.counts = torch.zeros((6, lanes), dtype=torch.int64, device="cpu")
+        _, self.accepted, _, _, self.status, _ = self.counts.numpy()
         rows = {"end": 1, "steps": 0}.get(what, sent.struct.num_times)
         values = y0.new_empty((rows, *y0.shape))
         outcome = OutcomeStruct(values.data_ptr() or None, self.ends.data_ptr(), self.counts.data_ptr())

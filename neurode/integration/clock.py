@@ -18,6 +18,11 @@ from neurode.integration.times import OutputTimes
 NO_ANCHOR = -1
 CUT = 1 - 1e-9
 """A step shorter than this share of what was meant was cut."""
+MaxSteps = Any
+"""A whole number; for many lanes also an array (lanes,) of them."""
+UNSOLVED = 2.0
+"""A step whose equations were not solved is made again about half as long: as if its error were this much too large to
+the power of the error's order."""
 ROUNDING = 4 * np.finfo(np.float64).eps
 
 
@@ -82,6 +87,11 @@ class JointClock:
         """End the solve here."""
         self.status = status
 
+    def stop(self, lanes: np.ndarray, times: np.ndarray, status: Status) -> None:
+        """End the solve within the step just made. lanes: the one, or none."""
+        if len(lanes):
+            self.t, self.status = float(times[0]), status
+
     def set_first_size(self, size: float) -> None:
         self.size = min(size, self.controller.max_step)
 
@@ -114,11 +124,16 @@ class JointClock:
         self.passed += 1
         return self.passed - 1
 
-    def judge(self, interval: Interval, ratio: float | None) -> bool:
-        """Take note of an attempted step; ratio None for constant steps. True when it counts."""
+    def judge(self, interval: Interval, ratio: float | None, *, failed: bool = False) -> bool:
+        """Take note of an attempted step; ratio None for constant steps. failed: its equations were not solved. True
+        when it counts."""
         self.steps += 1
         accept = True
+        if ratio is None and failed:
+            accept, self.status = False, Status.NEWTON_FAILED
         if ratio is not None:
+            if failed:
+                ratio = UNSOLVED**self.error_order
             size = abs(interval.t_end - interval.t)
             decision = self.controller.judge(ratio, size, self.history, error_order=self.error_order)
             accept, following, self.history = bool(decision.accept), float(decision.size), decision.history
@@ -127,6 +142,8 @@ class JointClock:
             self.size = max(following, self.size) if cut else following
             if self.size < self.smallest or (not accept and size <= self.controller.min_step * (1 + 1e-9)):
                 self.status = Status.STEP_TOO_SMALL if ratio == ratio and ratio != np.inf else Status.NON_FINITE
+                if failed:
+                    self.status = Status.NEWTON_FAILED
             self.size = max(self.size, self.controller.min_step)
         if accept:
             self.accepted += 1
@@ -142,7 +159,7 @@ class LaneClock:
     """Many lanes, each with its own interval, size and status. `active` lists the lanes still running, in order."""
 
     def __init__(
-        self, times: OutputTimes, controller, max_steps: int, error_order: int, stops: np.ndarray | None = None
+        self, times: OutputTimes, controller, max_steps: MaxSteps, error_order: int, stops: np.ndarray | None = None
     ):
         self.times, self.controller, self.max_steps, self.error_order = times, controller, max_steps, error_order
         lanes = times.host.shape[1]
@@ -221,7 +238,7 @@ class LaneClock:
         self.passed[lanes] += 1
         return places, numbers
 
-    def judge(self, interval: Interval, ratio: np.ndarray) -> np.ndarray:
+    def judge(self, interval: Interval, ratio: np.ndarray, *, failed: np.ndarray | None = None) -> np.ndarray:
         """As JointClock.judge, for the active lanes; returns which of them accept. Call `drop_done` afterwards.
 
         With constant steps the ratio only tells whether the step ended finite: a lane that did not is done.
@@ -231,19 +248,29 @@ class LaneClock:
         if isinstance(self.controller, ConstantSteps):
             accept = np.isfinite(ratio)
             self.fail(~accept, Status.NON_FINITE)
+            if failed is not None:
+                accept = accept & ~failed
+                self.fail(failed, Status.NEWTON_FAILED)
         else:
-            accept = self._choose_sizes(interval, ratio, lanes)
+            accept = self._choose_sizes(interval, ratio, lanes, failed)
         good, end = lanes[accept], interval.t_end[accept]
         self.accepted[good] += 1
         self.t[good], self.anchor[good] = end, interval.anchor_end[accept]
         arrived = good[end == self.t1[good]]
         self.status[arrived[self.status[arrived] == Status.RUNNING]] = Status.SUCCESS
-        if self.turns >= self.max_steps:
-            self.status[lanes[self.status[lanes] == Status.RUNNING]] = Status.MAX_STEPS
+        spent = self.turns >= self.max_steps
+        if np.any(spent):
+            self.status[lanes[(self.status[lanes] == Status.RUNNING) & np.broadcast_to(spent, self.t.shape)[lanes]]] = (
+                Status.MAX_STEPS
+            )
         return accept
 
-    def _choose_sizes(self, interval: Interval, ratio: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+    def _choose_sizes(
+        self, interval: Interval, ratio: np.ndarray, lanes: np.ndarray, unsolved: np.ndarray | None
+    ) -> np.ndarray:
         """The next step size of each lane, or its failure. Which lanes accept?"""
+        if unsolved is not None:
+            ratio = np.where(unsolved, UNSOLVED**self.error_order, ratio)
         size = np.abs(interval.t_end - interval.t)
         history = ErrorHistory(*(part[lanes] for part in self.history))
         decision = self.controller.judge(ratio, size, history, error_order=self.error_order)
@@ -254,6 +281,8 @@ class LaneClock:
             following = np.maximum(following, self.controller.min_step)
         if failed.any():
             why = np.where(np.isfinite(ratio), int(Status.STEP_TOO_SMALL), int(Status.NON_FINITE))
+            if unsolved is not None:
+                why = np.where(unsolved, int(Status.NEWTON_FAILED), why)
             self.status[lanes[failed]] = why[failed]
         if self.stops is not None:
             # A step cut short by a stop says nothing against the size that was meant.
@@ -267,6 +296,10 @@ class LaneClock:
     def fail(self, lost: np.ndarray, status: Status) -> None:
         """End those of the active lanes that `lost` (bool) marks."""
         self.status[self.active[lost]] = status
+
+    def stop(self, lanes: np.ndarray, times: np.ndarray, status: Status) -> None:
+        """End these lanes (original numbers) within the step just made."""
+        self.t[lanes], self.status[lanes] = times, int(status)
 
     def drop_done(self) -> np.ndarray | None:
         """Places (within the active lanes) of those that go on; None when all do."""
@@ -282,7 +315,7 @@ class LaneClock:
 def clock_for(
     times: OutputTimes,
     controller: AdaptiveSteps | ConstantSteps,
-    max_steps: int,
+    max_steps: MaxSteps,
     error_order: int,
     stops: np.ndarray | None = None,
 ):

@@ -13,10 +13,13 @@ from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.errors import Status
 from neurode.core.transforms import host_array, host_number, is_finite
 from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
+from neurode.integration.completion import completed, joined
 from neurode.integration.controller import AdaptiveSteps
+from neurode.integration.events import Marks
 from neurode.integration.first_step import first_step_size
 from neurode.integration.problem import AcceptedStep, Attempt, Journal, Keeper, Problem, Trajectory
-from neurode.integration.recorder import Recorder, TracedTimes
+from neurode.integration.recorder import ONE_LANE, Recorder, TracedTimes
+from neurode.integration.watch import Watch
 from neurode.methods.stepper import StepResult
 
 
@@ -51,8 +54,10 @@ class _Run:
         self.recorder = Recorder(problem.save, problem.times, problem.stepper, problem.equation.layout, problem.lanes)
         self.carried: torch.Tensor | None = None  # while the solve starts: f(t0, y0)
         self.tolerances = (problem.rtol, problem.atol)
+        self.watch = None if problem.events is None else Watch(problem.events, problem.stepper, problem.lanes)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
         self.evaluations = np.zeros(problem.lanes, dtype=int)
+        self.jacobians, self.jacobians_before = np.zeros(problem.lanes, dtype=int), problem.equation.count.jacobians
         self.calls = 0  # of f, for all active lanes alike; a lane gets them when it leaves
 
     def start(self, first: torch.Tensor | None) -> None:
@@ -105,7 +110,10 @@ class _Run:
 
     def _choose_first_size(self, t0: HostTime, controller: AdaptiveSteps) -> None:
         size: HostTime
-        if controller.first_step is not None:
+        if self.problem.first_size is not None:
+            size = self.problem.first_size
+            size = size if self.joint else size[self.clock.active]
+        elif controller.first_step is not None:
             size = controller.first_step if self.joint else np.full(self.y.shape[0], controller.first_step)
         else:
             assert self.carried is not None
@@ -130,15 +138,16 @@ class _Run:
             result = self.stepper.step(self.equation, t, t_end, self.y, self.carried, traced=self.traced)
         self._count(calls)
         if isinstance(self.clock, JointClock):
-            if self.clock.judge(interval, self._ratio(result) if self.adaptive else None):
-                self._accept(interval, None, self.y, self.carried, result, traced_times)
+            failed = result.failed is not None and bool(result.failed.any())
+            if self.clock.judge(interval, self._ratio(result) if self.adaptive else None, failed=failed):
+                self._accept(self.equation, interval, None, self.y, self.carried, result, traced_times)
                 self.y, self.carried = result.y1, result.carried_next
                 self._jump_jointly()
             else:
                 self.carried = self.stepper.retry(self.carried, result)
             return
         ratio = self._ratio(result)
-        accept = self.clock.judge(interval, ratio)
+        accept = self.clock.judge(interval, ratio, failed=result.failed)
         self._take_lanes(
             self.clock.active, interval, accept, result, traced_times, clean=bool(np.isfinite(ratio).all())
         )
@@ -207,17 +216,18 @@ class _Run:
         keep = self.clock.drop_done()
         if keep is not None:
             self.evaluations[np.delete(before, keep)] += self.calls
+            self.jacobians[np.delete(before, keep)] = self.equation.count.jacobians - self.jacobians_before
             self._keep_lanes(keep)
 
     def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
         """Take the step for the lanes that accept it. clean: whether all lanes of the attempt were finite."""
         if accept.all():
-            self._accept(interval, active, self.y, self.carried, result, traced_times)
+            self._accept(self.equation, interval, active, self.y, self.carried, result, traced_times)
             self.y, self.carried = result.y1, result.carried_next
             return
         if not accept.any():
             return
-        if self.journal is None and not self.traced and self.recorder.reads_times:
+        if self.journal is None and not self.traced and self.recorder.reads_times and self.watch is None:
             self._take_in_place(active, interval, accept, result)
             return
         places = torch.from_numpy(np.flatnonzero(accept)).to(self.y.device)
@@ -225,16 +235,18 @@ class _Run:
         y = self.y.index_select(0, places)
         carried = None if self.carried is None else self.carried.index_select(0, places)
         times = None if traced_times is None else tuple(x.index_select(0, places) for x in traced_times)
+        wanted = self.traced or self.watch is not None or self.stepper.completes
+        equation = self.equation.select(places) if wanted else self.equation
         if self.traced and not clean:
             # Made again without the lanes that went NaN: their rows would reach shared parameters as 0 * NaN.
             t, t_end = (part.t, part.t_end) if times is None else times
-            result = self.stepper.step(self.equation.select(places), t, t_end, y, carried, traced=True)
+            result = self.stepper.step(equation, t, t_end, y, carried, traced=True)
         else:
             following = None if result.carried_next is None else result.carried_next.index_select(0, places)
             chosen = result.y1.index_select(0, places), result.stages.index_select(1, places)
             result = StepResult(*chosen, None, following)
         attempt = Attempt(interval, active, accept, self.y, self.carried)
-        self._accept(part, active[accept], y, carried, result, times, attempt)
+        self._accept(equation, part, active[accept], y, carried, result, times, attempt)
         self.y = self.y.index_copy(0, places, result.y1)
         if self.carried is None or result.carried_next is None:
             self.carried = None
@@ -245,6 +257,7 @@ class _Run:
         """The same where nobody asks for the step of these lanes alone, so that their rows need not be gathered."""
         # The others stay where they are, and pass no time.
         moved = replace(interval, t_end=np.where(accept, interval.t_end, interval.t))
+        result = self._readable(self.equation, moved, active, self.y, result, None)
         self.recorder.take(moved, active, None, self.y, result, None)
         mask = torch.from_numpy(accept).to(self.y.device).unsqueeze(1)
         self.y = torch.where(mask, result.y1, self.y)
@@ -254,18 +267,44 @@ class _Run:
             self.carried = torch.where(mask, result.carried_next, self.carried)
 
     def _accept(
-        self, interval, lanes, y, carried, result, traced_times: TracedTimes, attempt: Attempt | None = None
+        self, equation, interval, lanes, y, carried, result, traced_times: TracedTimes, attempt: Attempt | None = None
     ) -> None:
-        """Write down the step of these lanes. attempt: where not all lanes accepted, that of all."""
+        """Write down the step of these lanes, up to the events that stop them. equation: of these lanes. attempt: where
+        not all lanes accepted, that of all."""
         accepted: Any = self.clock.accepted
         number = accepted if lanes is None else accepted[lanes]
-        rows = self.recorder.take(interval, lanes, number, y, result, traced_times)
+        result = self._readable(equation, interval, lanes, y, result, traced_times)
+        marks = None if self.watch is None else self._watched(self.watch, equation, interval, lanes, y, result)
+        rows = self.recorder.take(interval, lanes, number, y, result, traced_times, marks)
         if self.journal is not None:
             places = None if lanes is None else torch.from_numpy(lanes).to(y.device)
             handed = carried if self.stepper.carries else None
             kept = result.kept if result.kept is not None and self.keeper and self.keeper.accepted(lanes) else None
-            step = AcceptedStep(interval, places, y, handed, rows, kept)
+            step = AcceptedStep(interval, places, y, handed, rows, kept, self.recorder.cut(marks))
             self.journal(step, attempt or Attempt(interval, lanes, None, y, carried), result)
+
+    def _readable(self, equation, interval, lanes, y, result: StepResult, traced_times) -> StepResult:
+        """The step with the slopes that reading inside it needs beyond its own, for the lanes that are read."""
+        if not self.stepper.completes:
+            return result
+        calls, reading = equation.count.calls, self.recorder.reading(interval, lanes, anyway=self.watch is not None)
+        result = completed(self.stepper, equation, interval, traced_times, y, result, reading, traced=self.traced)
+        if lanes is None:
+            self._count(calls)
+        else:
+            self.evaluations[lanes if reading is None else lanes[reading]] += equation.count.calls - calls
+        return result
+
+    def _watched(self, watch: Watch, equation, interval, lanes, y, result: StepResult) -> Marks | None:
+        """The events of a step; those that stop a lane end it there."""
+        numbers = ONE_LANE if lanes is None else lanes
+        marks, lost = watch.look(equation, interval, numbers, y, result)
+        if lost is not None:
+            self.clock.stop(numbers[lost], np.atleast_1d(interval.t_end)[lost], Status.NON_FINITE)
+        if marks is not None:
+            stopped = ~np.isnan(marks.end)
+            self.clock.stop(numbers[stopped], marks.end[stopped], Status.EVENT)
+        return marks
 
     def _keep_lanes(self, keep: np.ndarray) -> None:
         """Only these of the active lanes go on: the others leave the computation."""
@@ -295,9 +334,14 @@ class _Run:
         scale = self._scale(torch.maximum(self.y.detach().abs(), result.y1.detach().abs()))
         assert result.error is not None
         ratio = result.error.div_(scale)
+        size = torch.linalg.vector_norm(ratio) if self.joint else torch.linalg.vector_norm(ratio, dim=1).double()
+        if result.coarse_error is not None:
+            size = joined(
+                size, torch.linalg.vector_norm(result.coarse_error.div_(scale), dim=None if self.joint else 1)
+            )
         if self.joint:
-            return host_number(torch.linalg.vector_norm(ratio)) / max(1, scale.numel()) ** 0.5
-        return host_array(torch.linalg.vector_norm(ratio, dim=1).double()) / max(1, scale.shape[1]) ** 0.5
+            return host_number(size) / max(1, scale.numel()) ** 0.5
+        return host_array(size) / max(1, scale.shape[1]) ** 0.5
 
     def _anchored(self, time: HostTime, anchor: Any) -> torch.Tensor:
         """A time as a tensor that carries the gradient of the row of ts it is taken from."""
@@ -331,6 +375,10 @@ class _Run:
             steps=np.atleast_1d(clock.steps),
             accepted=np.atleast_1d(clock.accepted),
             evaluations=self.evaluations + self.calls if self.joint else self.evaluations,
+            jacobians=self.jacobians + self.equation.count.jacobians - self.jacobians_before
+            if self.joint
+            else self.jacobians,
             reached=np.atleast_1d(clock.t),
             last_size=np.atleast_1d(clock.size),
+            events=recorder.event_rows(),
         )

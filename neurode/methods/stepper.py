@@ -21,6 +21,8 @@ class StepResult:
     y1: like y. stages: (stages, *y.shape). error: like y, None without an estimate.
     carried_next: what the following step is handed (see AbstractStepper), like y; else None.
     kept: the step as `replay` gives it, where it was recorded on the way.
+    failed: (lanes,) bool on the host: where the equations of an implicit step were not solved; None for nowhere.
+    coarse_error: a second, coarser estimate beside `error`, if the method judges its steps by both.
     """
 
     y1: torch.Tensor
@@ -28,6 +30,8 @@ class StepResult:
     error: torch.Tensor | None
     carried_next: torch.Tensor | None
     kept: "KeptStep | None" = None
+    failed: np.ndarray | None = None
+    coarse_error: torch.Tensor | None = None
 
 
 class AbstractStepper(ABC):
@@ -46,6 +50,21 @@ class AbstractStepper(ABC):
     @abstractmethod
     def order(self) -> int:
         """Order of the solution."""
+
+    @property
+    def dense_order(self) -> int:
+        """Order of the dense output between the ends of steps."""
+        return self.order
+
+    @property
+    def linearises(self) -> bool:
+        """Does a step need the field's Jacobian? Then it is not for equations that autograd cannot follow."""
+        return False
+
+    def within(self, rtol: float, atol: float) -> "AbstractStepper":
+        """The stepper for a solve that keeps its errors to these tolerances; the smallest ones, where they differ."""
+        del rtol, atol
+        return self
 
     @property
     @abstractmethod
@@ -100,6 +119,25 @@ class AbstractStepper(ABC):
         """The step, to the last bit, with its graph kept on `scope`; None where the method cannot."""
         del scope, t, t_end, y, carried
         return None
+
+    @property
+    def completes(self) -> bool:
+        """Does reading inside a step need slopes that the step itself is made without?"""
+        return False
+
+    def complete(
+        self,
+        equation: AbstractEquation,
+        t: StepTime,
+        t_end: StepTime,
+        y: torch.Tensor,
+        result: StepResult,
+        *,
+        traced: bool,
+    ) -> StepResult:
+        """An accepted step with all the slopes that its dense output needs; the same where it has them."""
+        del equation, t, t_end, y, traced
+        return result
 
     @abstractmethod
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:

@@ -169,7 +169,7 @@ def solve_both(field: ReadField, y0: Tensor, ts, **options) -> Both:
         "reached": eager.reached,
         "last_size": eager.last_step,
     }
-    steps, accepted, _, evaluations, status = run.solve.counts.numpy()
+    steps, accepted, _, evaluations, status, _ = run.solve.counts.numpy()
     reached, last_size = run.solve.ends.numpy()
     found = dict(zip(counts, (status, steps, accepted, evaluations, reached, last_size), strict=True))
     return Both(

@@ -8,10 +8,11 @@ import torch
 
 from neurode import Checkpointed, Reversible
 from neurode.gradients.catalogue import GRADIENTS
-from neurode.methods.catalogue import METHODS, adaptive_methods
+from neurode.methods.catalogue import METHODS
 from tests.gradients.cases import Case, recursion_of
 from tests.gradients.replay import directional_difference, replay
 from tests.gradients.ways import EXACT
+from tests.kinds import ADAPTIVE_EXPLICIT, EXPLICIT
 
 pytestmark = pytest.mark.filterwarnings("ignore:gradient='reversible'")
 """Steps of 0.4 by Euler's method and its like are coarse, and the reversible ones say so; their gradients are exact."""
@@ -28,7 +29,7 @@ SAVES = ("ts", "end", "steps", "dense")
 def every_case():
     """The full product; adaptive methods also with constant steps that do not meet the output times."""
     for method, batching, save, kind, backward in itertools.product(
-        METHODS, ("joint", "per_sample"), SAVES, ("tensor", "tuple"), (False, True)
+        EXPLICIT, ("joint", "per_sample"), SAVES, ("tensor", "tuple"), (False, True)
     ):
         for step_size in (None, 0.17):
             yield Case(method, batching, save, kind, backward, step_size)
@@ -111,10 +112,10 @@ def test_gradients_agree_with_differences_in_every_arrangement(case):
 
 def test_the_fast_cases_hold_every_setting():
     cases = list(some_cases())
-    assert {case.method for case in cases} == set(METHODS)
+    assert {case.method for case in cases} == set(EXPLICIT)
     pairs = {(case.save, case.batching, case.kind) for case in cases}
     assert pairs == set(itertools.product(SAVES, ("joint", "per_sample"), ("tensor", "tuple")))
-    for method in adaptive_methods():
+    for method in ADAPTIVE_EXPLICIT:
         assert {(case.backward, case.step_size) for case in cases if case.method == method} == set(
             itertools.product((False, True), (None, 0.17))
         )

@@ -20,8 +20,8 @@ from neurode.tasks.text.phrases import Phrase
 
 Pair = tuple[Phrase, Phrase]
 
-_TURNS, _STEPS = 5, 150
-"""Words that are carried over of one sentence at most, and the steps of refinement that each turn is given."""
+_WORDS, _STEPS = (1, 2, 3), 150
+"""Words of one sentence that are carried over in each turn, and the steps of refinement that a turn is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +72,16 @@ def hold(fitted: FittedText, phrases: Sequence[Phrase], *, refined: bool, how: R
 
 
 def _carry(fitted: FittedText, held: list[Phrase], codes: torch.Tensor, shift: torch.Tensor, missed: list[int]) -> None:
-    """Hold those that were missed without their hardest words, one more a turn; the rest stays as it was."""
+    """Hold those that were missed without their hardest words, more each turn; the rest stays as it was."""
     network, vocabulary = fitted.network, fitted.tokenizer
     assert isinstance(vocabulary, WordVocabulary)
     phrases, points = {row: held[row] for row in missed}, codes[missed]
-    for _ in range(_TURNS):
+    for more in _WORDS:
         if not phrases:
             return
         reports = word_reports(network, points, _batch(fitted, list(phrases.values())))
         fewer = {
-            row: _without_hardest(phrase, report, vocabulary)
+            row: _without_hardest(phrase, report, vocabulary, more)
             for (row, phrase), report in zip(phrases.items(), reports, strict=True)
         }
         phrases = {row: phrase for row, phrase in fewer.items() if phrase is not None}
@@ -114,18 +114,24 @@ def _batch(fitted: FittedText, phrases: Sequence[Phrase]) -> SentenceBatch:
     return SentenceBatch.of([one.ids for one in phrases]).to(fitted.device)
 
 
-def _without_hardest(phrase: Phrase, report: list[WordReport], vocabulary: WordVocabulary) -> Phrase | None:
-    """The phrase with one more word to copy: of those with a letter or digit, the one that is furthest behind.
+def _without_hardest(phrase: Phrase, report: list[WordReport], vocabulary: WordVocabulary, more: int) -> Phrase | None:
+    """The phrase with some more words to copy: of those with a letter or digit, the ones that are furthest behind.
 
-    None where no word is left that the model still has to know.
+    One word is left that the model still has to know; None where there is only that.
     """
     words = [place for place, one in enumerate(phrase.ids) if one >= NUM_SPECIAL and _is_word(vocabulary.token(one))]
-    if len(words) < 2:
+    more = min(more, len(words) - 1)
+    if more < 1:
         return None
-    hardest = min(words, key=lambda place: report[place].margin)
-    before = phrase.ids[:hardest].count(UNKNOWN)
-    copies = (*phrase.copies[:before], vocabulary.token(phrase.ids[hardest]), *phrase.copies[before:])
-    return Phrase(phrase.text, (*phrase.ids[:hardest], UNKNOWN, *phrase.ids[hardest + 1 :]), copies)
+    hardest = set(sorted(words, key=lambda place: report[place].margin)[:more])
+    copied, copies = iter(phrase.copies), []
+    for place, one in enumerate(phrase.ids):
+        if one == UNKNOWN:
+            copies.append(next(copied))
+        elif place in hardest:
+            copies.append(vocabulary.token(one))
+    ids = tuple(UNKNOWN if place in hardest else one for place, one in enumerate(phrase.ids))
+    return Phrase(phrase.text, ids, tuple(copies))
 
 
 def _is_word(token: str) -> bool:
