@@ -54,6 +54,8 @@ def refusal(problem: Problem, field: ReadField) -> str | None:
         return "inside torch.func and forward-mode derivatives only the eager engine can be followed"
     if problem.stops is not None:
         return "the solve has stops at which the state jumps"
+    if problem.events is not None or problem.first_size is not None:
+        return "the solve is made piece by piece"
     # What does not depend on values is looked at once for a field, as long as it is the very same one.
     asked, known = (layout, problem.y0.shape), field.shelf.get("refusal")
     if known is None or known[0] is not problem.stepper or known[1] != asked:

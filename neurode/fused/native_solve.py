@@ -25,9 +25,12 @@ class AcceptedSteps:
 
 
 class NativeSolve:
-    """Runs on construction. counts: (6, lanes) attempted steps, accepted, rejected, evaluations, status, Jacobians
-    (none); ends: (2, lanes) reached, size of the next step; both tensors. values: (rows, *shape of the packed y0). accepted, status:
-    numpy arrays (lanes,)."""
+    """Runs on construction.
+
+    counts: (6, lanes) attempted steps, accepted, rejected, evaluations, status, Jacobians (none). ends: (2, lanes)
+    reached, size of the next step. Both are tensors; accepted, status: rows of counts as numpy arrays. values: (rows,
+    *shape of the packed y0).
+    """
 
     def __init__(self, problem: Problem, field: ReadField, *, probed: bool, keep: bool):
         self._handle = None

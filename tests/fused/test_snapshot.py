@@ -53,7 +53,8 @@ def test_a_method_of_an_object_is_known_again_too(monkeypatch):
     owner = Scaled()
     first = read(owner.forward, None, PLACE)
     again = read_without_survey(owner.forward, monkeypatch)
-    assert isinstance(first, ReadField) and torch.equal(again.layers[0].weight, first.layers[0].weight)
+    assert isinstance(first, ReadField)
+    assert torch.equal(again.layers[0].weight, first.layers[0].weight)
 
 
 def _swap_parameter(f: Scaled, patch) -> None:
@@ -109,7 +110,8 @@ def test_a_function_is_what_it_closes_over(monkeypatch):
     read_without_survey(f, monkeypatch)
     scale = 3.0
     found = read(f, None, PLACE)
-    assert isinstance(found, ReadField) and torch.equal(found.layers[0].weight, 3.0 * layer.weight)
+    assert isinstance(found, ReadField)
+    assert torch.equal(found.layers[0].weight, 3.0 * layer.weight)
 
 
 def test_a_field_and_its_weights_go_when_nobody_holds_them():
@@ -117,14 +119,16 @@ def test_a_field_and_its_weights_go_when_nobody_holds_them():
     read(field, None, PLACE)
     owner, weight = weakref.ref(field), weakref.ref(field.net[0].weight)
     del field
-    assert owner() is None and weight() is None
+    assert owner() is None
+    assert weight() is None
 
 
 def test_an_album_holds_so_many_and_no_more():
     album, fields = Album(), [nn.Identity() for _ in range(MOST + 3)]
     for number, field in enumerate(fields):
         album.put(field, number)
-    assert album.get(fields[0]) is None and album.get(fields[-1]) == MOST + 2
+    assert album.get(fields[0]) is None
+    assert album.get(fields[-1]) == MOST + 2
     assert sum(album.get(field) is not None for field in fields) == MOST
 
 
