@@ -84,8 +84,8 @@ class Symplectic(AbstractTracedStepper, AbstractUndoable):
         size, times = size_and_times(equation, t, t_end, y, self.table.nodes)
         stages = []
         for number, (part, time) in enumerate(zip(self.table.parts, times, strict=True)):
-            known = carried is not None and number == 0 and self.table.parts[0].is_kick
-            slope = carried if known else equation(time, y)
+            given = carried if number == 0 and part.is_kick else None
+            slope = equation(time, y) if given is None else given
             stages.append(slope * _mask(equation.layout, part.is_kick, y))
             y = add_scaled(y, stages[-1], size, part.weight)
         return StepResult(y, torch.stack(stages), None, stages[-1] if self.carries_first else None)
