@@ -235,7 +235,8 @@ def _check_args(args: Any, layout: StateLayout, lanes: int) -> None:
             )
         return leaf
 
-    map_leaves(check, args)
+    if args is not None:
+        map_leaves(check, args)
 
 
 def _solution(problem: Problem, outcome: Outcome) -> Solution:

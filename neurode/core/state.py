@@ -6,7 +6,7 @@ as an operation of a small field.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -108,6 +108,8 @@ class StateLayout:
 
 def layout_of(y0: State, *, per_sample: bool) -> StateLayout:
     """Read the layout of y0, or raise TypeError/ValueError with the remedy."""
+    if type(y0) is torch.Tensor and y0.dtype in (torch.float32, torch.float64) and (y0.ndim or not per_sample):
+        return _tensor_layout(y0.shape[1:] if per_sample else y0.shape, per_sample, y0.dtype, y0.device)
     if isinstance(y0, torch.Tensor):
         kind, keys = "tensor", ()
     elif isinstance(y0, tuple):
@@ -139,6 +141,11 @@ def layout_of(y0: State, *, per_sample: bool) -> StateLayout:
             )
     shapes = tuple(tuple(part.shape[1:]) if per_sample else tuple(part.shape) for part in parts)
     return StateLayout(kind, keys, shapes, per_sample, first.dtype, first.device)
+
+
+@lru_cache(maxsize=256)
+def _tensor_layout(shape: torch.Size, per_sample: bool, dtype: torch.dtype, device: torch.device) -> StateLayout:
+    return StateLayout("tensor", (), (tuple(shape),), per_sample, dtype, device)
 
 
 def _parts(y: State, kind: str, keys: tuple, *, what: str) -> list[torch.Tensor]:
