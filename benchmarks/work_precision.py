@@ -182,6 +182,7 @@ def draw(points: list[Point], work: str) -> "Figure":
                     axes.plot(amounts, [max(p.error, 1e-15) for p in own], look, color=colour, markersize=4, label=name)
             axes.set_xscale("log")
             axes.set_yscale("log")
+            powers_of_ten(axes.xaxis)
             powers_of_ten(axes.yaxis)
             axes.set_title(problem.name, loc="left")
             axes.set_xlabel("calls of f" if work == "calls" else "seconds")
