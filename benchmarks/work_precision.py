@@ -194,10 +194,12 @@ def draw(points: list[Point], work: str) -> "Figure":
 
 
 def read(path: Path) -> list[Point]:
+    def point(row: dict[str, str]) -> Point:
+        tolerance, error, seconds = (float(row[name]) for name in ("tolerance", "error", "seconds"))
+        return Point(row["problem"], row["contender"], tolerance, error, int(row["calls"]), seconds)
+
     with path.open(newline="") as file:
-        kinds = {"problem": str, "contender": str, "calls": int}
-        rows = [{name: kinds.get(name, float)(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    return [Point(**row) for row in rows]
+        return [point(row) for row in csv.DictReader(file)]
 
 
 def main(arguments: list[str] | None = None) -> Path:
