@@ -65,7 +65,7 @@ def solve(
 ) -> Solution:
     """Solve dy/dt = f(t, y) from ts[0] to ts[-1], with exact gradients.
 
-    Good for non-stiff fields, neural or not, on any device. Not good for stiff ones (no implicit method yet), nor for
+    Good for any field, neural or not, on any device: explicit methods for most, implicit ones for stiff fields. Not for
     stochastic, delay or controlled equations.
 
     f: the vector field, f(t, y) or with args f(t, y, args); returns the derivative in y's shape and dtype. Jointly t is

@@ -62,6 +62,10 @@ class Symplectic(AbstractTracedStepper, AbstractUndoable):
     def completes(self) -> bool:
         return True
 
+    @property
+    def num_made(self) -> int:
+        return len(self.table.parts)
+
     @cached_property
     def reading(self) -> HermiteReading:
         return hermite_reading(self.table.weights, self.order)
