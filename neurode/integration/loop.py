@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurode.core.equation import AbstractEquation, HostTime
+from neurode.core.equation import AbstractEquation, CallCount, HostTime
 from neurode.core.errors import Status
 from neurode.core.transforms import host_array, host_number, is_finite
 from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
@@ -124,7 +124,7 @@ class _Run:
 
     def advance(self) -> None:
         """One attempted step of all active lanes."""
-        interval, calls = self.clock.propose(), self.equation.count.calls
+        interval, count = self.clock.propose(), replace(self.equation.count)
         traced_times = None
         t, t_end = interval.t, interval.t_end
         if self.traced and self.times.tensor is not None:
@@ -135,7 +135,7 @@ class _Run:
         result = self._recorded(t, t_end)
         if result is None:
             result = self.stepper.step(self.equation, t, t_end, self.y, self.carried, traced=self.traced)
-        self._count(calls)
+        self._count_step(count, result)
         if isinstance(self.clock, JointClock):
             failed = result.failed is not None and bool(result.failed.any())
             if self.clock.judge(interval, self._ratio(result) if self.adaptive else None, failed=failed):
@@ -215,7 +215,7 @@ class _Run:
         keep = self.clock.drop_done()
         if keep is not None:
             self.evaluations[np.delete(before, keep)] += self.calls
-            self.jacobians[np.delete(before, keep)] = self.equation.count.jacobians - self.jacobians_before
+            self.jacobians[np.delete(before, keep)] += self.equation.count.jacobians - self.jacobians_before
             self._keep_lanes(keep)
 
     def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
@@ -332,6 +332,13 @@ class _Run:
         own = ts[torch.from_numpy(np.maximum(anchor, 0)).to(ts.device), lanes]
         fixed = torch.from_numpy(time).to(ts.device, ts.dtype)
         return torch.where(torch.from_numpy(anchor >= 0).to(ts.device), own, fixed)
+
+    def _count_step(self, before: CallCount, result: StepResult) -> None:
+        if result.costs is not None and isinstance(self.clock, LaneClock):
+            self.evaluations[self.clock.active] += result.costs.evaluations
+            self.jacobians[self.clock.active] += result.costs.jacobians
+            self.equation.count.calls, self.equation.count.jacobians = before.calls, before.jacobians
+        self._count(before.calls)
 
     def _count(self, calls_before: int) -> None:
         self.calls += self.equation.count.calls - calls_before

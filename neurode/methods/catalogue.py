@@ -8,6 +8,7 @@ from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.implicit_rk import ImplicitRungeKutta
 from neurode.methods.rosenbrock import Rosenbrock
 from neurode.methods.stepper import AbstractStepper
+from neurode.methods.switching import Switching
 from neurode.methods.tableau import Tableau
 from neurode.methods.tableaus.bosh3 import BOSH3
 from neurode.methods.tableaus.dopri5 import DOPRI5
@@ -48,6 +49,7 @@ METHODS: dict[str, AbstractStepper] = {
     **{tableau.name: ExplicitRungeKutta(tableau) for tableau in EXPLICIT},
     **{tableau.name: ImplicitRungeKutta(tableau) for tableau in IMPLICIT},
     RODAS5P.name: Rosenbrock(RODAS5P),
+    "auto": Switching(ExplicitRungeKutta(TSIT5), Rosenbrock(RODAS5P)),
 }
 
 

@@ -22,6 +22,7 @@ class StepResult:
     carried_next: what the following step is handed (see AbstractStepper), like y; else None.
     kept: the step as `replay` gives it, where it was recorded on the way.
     failed: (lanes,) bool on the host: where the equations of an implicit step were not solved; None for nowhere.
+    costs: what the step cost each lane, where that differs between them; else None.
     """
 
     y1: torch.Tensor
@@ -30,6 +31,15 @@ class StepResult:
     carried_next: torch.Tensor | None
     kept: "KeptStep | None" = None
     failed: np.ndarray | None = None
+    costs: "StepCosts | None" = None
+
+
+@dataclass(frozen=True)
+class StepCosts:
+    """Evaluations and Jacobians of a step, (lanes,) whole numbers each."""
+
+    evaluations: np.ndarray
+    jacobians: np.ndarray
 
 
 class AbstractStepper(ABC):
