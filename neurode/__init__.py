@@ -19,6 +19,8 @@ _HOMES = {
     "Save": "neurode.integration.save",
     "Event": "neurode.integration.events",
     "EventLog": "neurode.integration.events",
+    "Callbacks": "neurode.integration.callbacks",
+    "StepReport": "neurode.integration.callbacks",
     "Status": "neurode.core.errors",
     "SolveError": "neurode.core.errors",
     "DataError": "neurode.core.errors",

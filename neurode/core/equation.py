@@ -75,6 +75,10 @@ class AbstractEquation(ABC):
         """The arguments as f sees them; None for none."""
         return None
 
+    def states_in(self, packed: torch.Tensor) -> list[Any]:
+        """What a norm of the user measures, each in the structure of the user's state."""
+        return [self.layout.unpack(packed)]
+
 
 @dataclass(frozen=True)
 class Equation(AbstractEquation):

@@ -6,7 +6,7 @@ as an operation of a small field.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -36,12 +36,21 @@ class StateLayout:
     def width(self) -> int:
         return sum(prod(shape) for shape in self.shapes)
 
+    @property
+    def part_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of each part as the user has it, without the batch axis when per_sample."""
+        return self.shapes
+
+    def pack_sizes(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        """The packed tensor of one size for each number of the state; parts: like those of y."""
+        return self.pack(parts[0] if self.kind == "tensor" else dict(zip(self.keys, parts, strict=True)))
+
     def pack(self, y: State) -> torch.Tensor:
         """The packed tensor of a state or a derivative of this layout."""
         if self.kind == "tensor":
             # A view costs as much as an operation of a small field, and changes nothing here.
             return y.reshape(y.shape[0], self.width) if self.per_sample and y.ndim != 2 else y
-        parts = y if self.kind == "tuple" else [y[key] for key in self.keys]
+        parts = y if isinstance(y, (tuple, list)) else [y[key] for key in self.keys]
         if self.per_sample:
             return torch.cat([part.reshape(part.shape[0], -1) for part in parts], dim=1)
         return torch.cat([part.reshape(1, -1) for part in parts], dim=1)
@@ -99,6 +108,8 @@ class StateLayout:
 
 def layout_of(y0: State, *, per_sample: bool) -> StateLayout:
     """Read the layout of y0, or raise TypeError/ValueError with the remedy."""
+    if type(y0) is torch.Tensor and y0.dtype in (torch.float32, torch.float64) and (y0.ndim or not per_sample):
+        return _tensor_layout(y0.shape[1:] if per_sample else y0.shape, per_sample, y0.dtype, y0.device)
     if isinstance(y0, torch.Tensor):
         kind, keys = "tensor", ()
     elif isinstance(y0, tuple):
@@ -130,6 +141,11 @@ def layout_of(y0: State, *, per_sample: bool) -> StateLayout:
             )
     shapes = tuple(tuple(part.shape[1:]) if per_sample else tuple(part.shape) for part in parts)
     return StateLayout(kind, keys, shapes, per_sample, first.dtype, first.device)
+
+
+@lru_cache(maxsize=256)
+def _tensor_layout(shape: torch.Size, per_sample: bool, dtype: torch.dtype, device: torch.device) -> StateLayout:
+    return StateLayout("tensor", (), (tuple(shape),), per_sample, dtype, device)
 
 
 def _parts(y: State, kind: str, keys: tuple, *, what: str) -> list[torch.Tensor]:

@@ -87,6 +87,11 @@ class JointClock:
         """End the solve here."""
         self.status = status
 
+    def limit(self, used: np.ndarray, most: MaxSteps) -> None:
+        """End the solve where it has used up its calls of f."""
+        if self.running and used[0] >= most:
+            self.status = Status.MAX_EVALUATIONS
+
     def stop(self, lanes: np.ndarray, times: np.ndarray, status: Status) -> None:
         """End the solve within the step just made. lanes: the one, or none."""
         if len(lanes):
@@ -297,6 +302,12 @@ class LaneClock:
     def fail(self, lost: np.ndarray, status: Status) -> None:
         """End those of the active lanes that `lost` (bool) marks."""
         self.status[self.active[lost]] = status
+
+    def limit(self, used: np.ndarray, most: MaxSteps) -> None:
+        """End those active lanes that have used up their calls of f (used: (lanes,), of all)."""
+        lanes = self.active
+        spent = used[lanes] >= np.broadcast_to(most, used.shape)[lanes]
+        self.fail(spent & (self.status[lanes] == Status.RUNNING), Status.MAX_EVALUATIONS)
 
     def stop(self, lanes: np.ndarray, times: np.ndarray, status: Status) -> None:
         """End these lanes (original numbers) within the step just made."""

@@ -10,7 +10,8 @@ from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.transforms import host_array, host_number
 from neurode.integration.controller import rounded_down
 
-RatioNorm = Callable[[torch.Tensor], torch.Tensor]
+Norm = Callable[[torch.Tensor], HostTime]
+"""Of packed ratios of error to tolerance: a float, or (lanes,)."""
 
 
 def first_step_size(
@@ -22,16 +23,20 @@ def first_step_size(
     *,
     order: int,
     scale: torch.Tensor,
+    user_norm: Norm | None = None,
 ) -> HostTime:
     """A positive step size, never beyond |span|; a float or (lanes,) as t0 is.
 
-    span: t1 - t0, signed. scale: atol + rtol |y0|, like y0. Calls f once, inside the interval.
+    span: t1 - t0, signed. scale: atol + rtol |y0|, like y0. user_norm: in the place of the root mean square. Calls f
+    once, inside the interval.
     """
     lanes = isinstance(span, np.ndarray)
     if not lanes:
-        return _joint_size(equation, t0, span, y0, f0, order, scale)
+        return _joint_size(equation, t0, span, y0, f0, order, scale, user_norm)
 
     def norm(x: torch.Tensor) -> np.ndarray:
+        if user_norm is not None:
+            return user_norm(x / scale)
         ratio = equation.layout.flat(x / scale).double()
         ratio = torch.linalg.vector_norm(ratio, dim=1) / max(1, ratio.shape[1]) ** 0.5
         return host_array(ratio)
@@ -51,10 +56,12 @@ def first_step_size(
     return rounded_down(size)
 
 
-def _joint_size(equation, t0: float, span: float, y0, f0, order: int, scale: torch.Tensor) -> float:
+def _joint_size(equation, t0: float, span: float, y0, f0, order: int, scale: torch.Tensor, user_norm) -> float:
     """The same for one lane, in Python floats."""
 
     def norm(x: torch.Tensor) -> float:
+        if user_norm is not None:
+            return user_norm(x / scale)
         return host_number(torch.linalg.vector_norm(x / scale)) / max(1, x.numel()) ** 0.5
 
     length, d0, d1 = abs(span), norm(y0), norm(f0)

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurode.core.equation import AbstractEquation, CallCount, HostTime
+from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.errors import Status
-from neurode.core.transforms import host_array, host_number, is_finite
+from neurode.core.transforms import host_array, is_finite
+from neurode.integration.callbacks import StepReport
 from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
+from neurode.integration.completion import completed
 from neurode.integration.controller import AdaptiveSteps
+from neurode.integration.costs import Costs
 from neurode.integration.events import Marks
 from neurode.integration.first_step import first_step_size
+from neurode.integration.norms import error_ratio, user_norm
 from neurode.integration.problem import AcceptedStep, Attempt, Journal, Keeper, Problem, Trajectory
 from neurode.integration.recorder import ONE_LANE, Recorder, TracedTimes
 from neurode.integration.watch import Watch
@@ -53,18 +57,17 @@ class _Run:
         self.recorder = Recorder(problem.save, problem.times, problem.stepper, problem.equation.layout, problem.lanes)
         self.carried: torch.Tensor | None = None  # while the solve starts: f(t0, y0)
         self.tolerances = (problem.rtol, problem.atol)
+        self.norm = user_norm(problem.controller, problem.equation)
         self.watch = None if problem.events is None else Watch(problem.events, problem.stepper, problem.lanes)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
-        self.evaluations = np.zeros(problem.lanes, dtype=int)
-        self.jacobians, self.jacobians_before = np.zeros(problem.lanes, dtype=int), problem.equation.count.jacobians
-        self.calls = 0  # of f, for all active lanes alike; a lane gets them when it leaves
+        self.costs = Costs(problem.lanes)
 
     def start(self, first: torch.Tensor | None) -> None:
         self.beginning = self.recorder.begin(self.y)
         if not self.clock.running:
             return
         if first is not None:
-            self.evaluations += 1
+            self.costs.evaluations += 1
         if isinstance(self.clock, LaneClock) and len(self.clock.active) < self.y.shape[0]:
             self._keep_lanes(self.clock.active)
             first = (
@@ -72,7 +75,7 @@ class _Run:
             )
         self.carried = first
         self._leave_non_finite(self.y)
-        calls, needs_first = self.equation.count.calls, self.adaptive or self.stepper.carries_first
+        count, needs_first = replace(self.equation.count), self.adaptive or self.stepper.carries_first
         if self.clock.running and self.carried is None and needs_first:
             self.carried = self.equation(self._first_time(self.clock.now), self.y)
         if self.clock.running and self.carried is not None and self._leave_non_finite(self.carried) and self.traced:
@@ -82,7 +85,7 @@ class _Run:
         if self.clock.running and isinstance(self.problem.controller, AdaptiveSteps):
             self._choose_first_size(self.clock.now, self.problem.controller)
         self.carried = self.stepper.begin(self.y, self.carried)
-        self._count(calls)
+        self.costs.count(count, self.equation.count)
 
     def _leave_non_finite(self, values: torch.Tensor) -> bool:
         """Lanes that are NaN or infinite leave at once, before they cost a step. Did any?
@@ -119,12 +122,15 @@ class _Run:
             with torch.no_grad():
                 y, first, scale = self.y.detach(), self.carried.detach(), self._scale(self.y.detach().abs())
                 span = self.clock.end - t0
-                size = first_step_size(self.equation, t0, span, y, first, order=self.stepper.order, scale=scale)
+                size = first_step_size(
+                    self.equation, t0, span, y, first, order=self.stepper.order, scale=scale, user_norm=self.norm
+                )
         self.clock.set_first_size(size)
 
     def advance(self) -> None:
         """One attempted step of all active lanes."""
         interval, count = self.clock.propose(), replace(self.equation.count)
+        self._tell("step", interval)
         traced_times = None
         t, t_end = interval.t, interval.t_end
         if self.traced and self.times.tensor is not None:
@@ -135,23 +141,42 @@ class _Run:
         result = self._recorded(t, t_end)
         if result is None:
             result = self.stepper.step(self.equation, t, t_end, self.y, self.carried, traced=self.traced)
-        self._count_step(count, result)
+        self.costs.count_step(count, self.equation.count, result.costs, getattr(self.clock, "active", None))
         if isinstance(self.clock, JointClock):
             failed = result.failed is not None and bool(result.failed.any())
-            if self.clock.judge(interval, self._ratio(result) if self.adaptive else None, failed=failed):
+            ratio = self._ratio(result) if self.adaptive else None
+            accepted = self.clock.judge(interval, ratio, failed=failed)
+            self._tell("accepted" if accepted else "rejected", interval, result, ratio)
+            if accepted:
                 self._accept(self.equation, interval, None, self.y, self.carried, result, traced_times)
                 self.y, self.carried = result.y1, result.carried_next
                 self._jump_jointly()
             else:
                 self.carried = self.stepper.retry(self.carried, result)
+            self._limit_calls()
             return
         ratio = self._ratio(result)
         accept = self.clock.judge(interval, ratio, failed=result.failed)
+        self._tell("accepted", interval, result, ratio, accept)
+        self._tell("rejected", interval, result, ratio, ~accept)
         self._take_lanes(
             self.clock.active, interval, accept, result, traced_times, clean=bool(np.isfinite(ratio).all())
         )
         self._jump_lanes()
+        self._limit_calls()
         self._drop_done()
+
+    def _limit_calls(self) -> None:
+        if self.problem.max_evaluations is not None:
+            self.clock.limit(self.costs.evaluations + self.costs.calls, self.problem.max_evaluations)
+
+    def _tell(self, kind: str, interval: Interval, result=None, ratio: HostTime | None = None, lanes=None) -> None:
+        """Tell a callback of an attempt. lanes: of those active (bool), None for all."""
+        told = None if self.problem.callbacks is None else getattr(self.problem.callbacks, kind)
+        if told is not None and (lanes is None or lanes.any()):
+            active = self.clock.active if isinstance(self.clock, LaneClock) else None
+            error = ratio if self.adaptive else None
+            told(StepReport.of(self.equation.layout, interval, active, self.y, result, error, lanes))
 
     def _recorded(self, t: HostTime, t_end: HostTime) -> StepResult | None:
         """The step with its graph kept, where that is wanted."""
@@ -179,7 +204,7 @@ class _Run:
         if stops is None or not isinstance(clock, JointClock):
             return
         number = clock.stop_reached()
-        if number is None:
+        if number is None or stops.jump is None:
             return
         self.y = stops.jump(np.array([number]), np.zeros(1, dtype=int), self.y)
         self.carried = self._handed_over(self.equation, clock.now, self.y)
@@ -190,7 +215,7 @@ class _Run:
         if stops is None or not isinstance(clock, LaneClock):
             return
         local, numbers = clock.stops_reached()
-        if len(local) == 0:
+        if len(local) == 0 or stops.jump is None:
             return
         places = torch.from_numpy(local).to(self.y.device)
         jumped = stops.jump(numbers, clock.active[local], self.y.index_select(0, places))
@@ -206,7 +231,7 @@ class _Run:
         first = None
         if self.stepper.carries_first:
             first = equation(equation.times([now])[0], y)
-            self.evaluations[... if lanes is None else lanes] += 1
+            self.costs.evaluations[... if lanes is None else lanes] += 1
         return self.stepper.begin(y, first)
 
     def _drop_done(self) -> None:
@@ -214,8 +239,7 @@ class _Run:
         before = self.clock.active
         keep = self.clock.drop_done()
         if keep is not None:
-            self.evaluations[np.delete(before, keep)] += self.calls
-            self.jacobians[np.delete(before, keep)] += self.equation.count.jacobians - self.jacobians_before
+            self.costs.leave(np.delete(before, keep))
             self._keep_lanes(keep)
 
     def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
@@ -234,7 +258,8 @@ class _Run:
         y = self.y.index_select(0, places)
         carried = None if self.carried is None else self.carried.index_select(0, places)
         times = None if traced_times is None else tuple(x.index_select(0, places) for x in traced_times)
-        equation = self.equation.select(places) if self.traced or self.watch is not None else self.equation
+        wanted = self.traced or self.watch is not None or self.stepper.completes
+        equation = self.equation.select(places) if wanted else self.equation
         if self.traced and not clean:
             # Made again without the lanes that went NaN: their rows would reach shared parameters as 0 * NaN.
             t, t_end = (part.t, part.t_end) if times is None else times
@@ -255,6 +280,7 @@ class _Run:
         """The same where nobody asks for the step of these lanes alone, so that their rows need not be gathered."""
         # The others stay where they are, and pass no time.
         moved = replace(interval, t_end=np.where(accept, interval.t_end, interval.t))
+        result = self._readable(self.equation, moved, active, self.y, result, None)
         self.recorder.take(moved, active, None, self.y, result, None)
         mask = torch.from_numpy(accept).to(self.y.device).unsqueeze(1)
         self.y = torch.where(mask, result.y1, self.y)
@@ -270,6 +296,7 @@ class _Run:
         not all lanes accepted, that of all."""
         accepted: Any = self.clock.accepted
         number = accepted if lanes is None else accepted[lanes]
+        result = self._readable(equation, interval, lanes, y, result, traced_times)
         marks = None if self.watch is None else self._watched(self.watch, equation, interval, lanes, y, result)
         rows = self.recorder.take(interval, lanes, number, y, result, traced_times, marks)
         if self.journal is not None:
@@ -278,6 +305,18 @@ class _Run:
             kept = result.kept if result.kept is not None and self.keeper and self.keeper.accepted(lanes) else None
             step = AcceptedStep(interval, places, y, handed, rows, kept, self.recorder.cut(marks))
             self.journal(step, attempt or Attempt(interval, lanes, None, y, carried), result)
+
+    def _readable(self, equation, interval, lanes, y, result: StepResult, traced_times) -> StepResult:
+        """The step with the slopes that reading inside it needs beyond its own, for the lanes that are read."""
+        if not self.stepper.completes:
+            return result
+        count, reading = replace(equation.count), self.recorder.reading(interval, lanes, anyway=self.watch is not None)
+        result = completed(self.stepper, equation, interval, traced_times, y, result, reading, traced=self.traced)
+        if lanes is None:
+            self.costs.count(count, self.equation.count)
+        else:
+            self.costs.evaluations[lanes if reading is None else lanes[reading]] += equation.count.calls - count.calls
+        return result
 
     def _watched(self, watch: Watch, equation, interval, lanes, y, result: StepResult) -> Marks | None:
         """The events of a step; those that stop a lane end it there."""
@@ -309,18 +348,14 @@ class _Run:
 
     @torch.no_grad()
     def _ratio(self, result: StepResult) -> HostTime:
-        """Error over tolerance in the root mean square over each lane; the one moment a step waits for the device.
+        """Error over tolerance in each lane; the one moment a step waits for the device.
 
         With constant steps: 0 where the step ended finite, NaN where not.
         """
         if not self.adaptive:
             return np.where(host_array(torch.isfinite(result.y1).all(dim=1)), 0.0, np.nan)
         scale = self._scale(torch.maximum(self.y.detach().abs(), result.y1.detach().abs()))
-        assert result.error is not None
-        ratio = result.error.div_(scale)
-        if self.joint:
-            return host_number(torch.linalg.vector_norm(ratio)) / max(1, scale.numel()) ** 0.5
-        return host_array(torch.linalg.vector_norm(ratio, dim=1).double()) / max(1, scale.shape[1]) ** 0.5
+        return error_ratio(result, scale, joint=self.joint, norm=self.norm)
 
     def _anchored(self, time: HostTime, anchor: Any) -> torch.Tensor:
         """A time as a tensor that carries the gradient of the row of ts it is taken from."""
@@ -333,16 +368,6 @@ class _Run:
         fixed = torch.from_numpy(time).to(ts.device, ts.dtype)
         return torch.where(torch.from_numpy(anchor >= 0).to(ts.device), own, fixed)
 
-    def _count_step(self, before: CallCount, result: StepResult) -> None:
-        if result.costs is not None and isinstance(self.clock, LaneClock):
-            self.evaluations[self.clock.active] += result.costs.evaluations
-            self.jacobians[self.clock.active] += result.costs.jacobians
-            self.equation.count.calls, self.equation.count.jacobians = before.calls, before.jacobians
-        self._count(before.calls)
-
-    def _count(self, calls_before: int) -> None:
-        self.calls += self.equation.count.calls - calls_before
-
     def finish(self) -> Trajectory:
         clock, recorder = self.clock, self.recorder
         status = np.atleast_1d(np.asarray(clock.status, dtype=int)).copy()
@@ -353,6 +378,7 @@ class _Run:
         values = torch.cat(recorder.values) if recorder.values else self.problem.y0.new_empty(0, width)
         # They are in `values` now: kept as well, they would hold each state they are views of.
         recorder.values.clear()
+        evaluations, jacobians = self.costs.totals(joint=self.joint)
         return Trajectory(
             recorder=recorder,
             values=values,
@@ -360,10 +386,8 @@ class _Run:
             status=status,
             steps=np.atleast_1d(clock.steps),
             accepted=np.atleast_1d(clock.accepted),
-            evaluations=self.evaluations + self.calls if self.joint else self.evaluations,
-            jacobians=self.jacobians + self.equation.count.jacobians - self.jacobians_before
-            if self.joint
-            else self.jacobians,
+            evaluations=evaluations,
+            jacobians=jacobians,
             reached=np.atleast_1d(clock.t),
             last_size=np.atleast_1d(clock.size),
             events=recorder.event_rows(),

@@ -9,7 +9,7 @@ import torch
 from neurode.core.state import StateLayout
 from neurode.integration.clock import Interval
 from neurode.integration.events import EventRows, Marks
-from neurode.integration.lane_outputs import LaneOutputs
+from neurode.integration.lane_outputs import NOTHING, LaneOutputs
 from neurode.integration.lane_points import LanePoints
 from neurode.integration.save import Save
 from neurode.integration.times import OutputTimes
@@ -176,6 +176,20 @@ class Recorder:
         if lanes is None:
             return self._take_joint(interval, y, result, traced_times, dense, marks)
         return self._take_lanes(interval, lanes, y, result, traced_times, dense, marks)
+
+    def reading(self, interval: Interval, lanes: np.ndarray | None, *, anyway: bool) -> np.ndarray | None:
+        """Which of the step's lanes will be read inside, or are kept to be read: their places, None for all. anyway:
+        all of them are read for another reason."""
+        if anyway or self.dense is not None:
+            return None
+        if lanes is not None:
+            return NOTHING if self.lane_outputs is None else self.lane_outputs.reading(lanes, interval.t_end)
+        times, place = self.sorted_times, self.next_output
+        if self.what != "ts" or place >= len(times):
+            return NOTHING
+        forward = interval.t_end >= interval.t
+        inside = times[place] < interval.t_end if forward else times[place] > interval.t_end
+        return None if inside else NOTHING
 
     def written(self) -> WrittenRows:
         """All rows written so far."""

@@ -9,7 +9,7 @@ import torch
 from neurode.core.errors import Status
 from neurode.core.nest import describe
 from neurode.core.state import State, StateLayout
-from neurode.core.transforms import bare, host_array
+from neurode.core.transforms import bare, host_array, is_wrapped
 from neurode.integration.backward_stats import Backward
 from neurode.integration.events import EventLog
 from neurode.integration.recorder import DenseRows
@@ -61,6 +61,9 @@ class Solution:
     @property
     def succeeded(self) -> bool:
         """Did every sample reach the end of its interval, or a terminal event?"""
+        if not is_wrapped(self.status):  # mostly one number, for which numpy takes a tenth of the time
+            numbers = host_array(self.status)
+            return not numbers.any() or bool(np.isin(numbers, (Status.SUCCESS, Status.EVENT)).all())
         status = bare(self.status)
         return bool(((status == int(Status.SUCCESS)) | (status == int(Status.EVENT))).all())
 

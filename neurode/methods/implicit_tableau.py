@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from neurode.methods.tableau import tree_density, tree_order, trees_up_to
+from neurode.methods.order_conditions import tree_density, tree_order, trees_up_to
 
 NEAR = 2e-12
 """Sums of published decimals come so near to what they should be."""

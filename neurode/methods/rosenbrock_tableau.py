@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from neurode.methods.tableau import tree_density, tree_order, trees_up_to
+from neurode.methods.order_conditions import tree_density, tree_order, trees_up_to
 
 NEAR = 2e-12
 """Sums of published decimals, of numbers of up to a hundred, come so near to what they should be."""

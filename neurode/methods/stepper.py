@@ -22,6 +22,7 @@ class StepResult:
     carried_next: what the following step is handed (see AbstractStepper), like y; else None.
     kept: the step as `replay` gives it, where it was recorded on the way.
     failed: (lanes,) bool on the host: where the equations of an implicit step were not solved; None for nowhere.
+    coarse_error: a second, coarser estimate beside `error`, if the method judges its steps by both.
     costs: what the step cost each lane, where that differs between them; else None.
     """
 
@@ -31,6 +32,7 @@ class StepResult:
     carried_next: torch.Tensor | None
     kept: "KeptStep | None" = None
     failed: np.ndarray | None = None
+    coarse_error: torch.Tensor | None = None
     costs: "StepCosts | None" = None
 
 
@@ -45,8 +47,9 @@ class StepCosts:
 class AbstractStepper(ABC):
     """One step of a method. Frozen: whatever evolves is an argument or returned.
 
-    Beside the state a step may be handed one more tensor like it by the step before, `carried`: f at the step's
-    beginning where the method has it anyway (first same as last), or a second state that evolves beside the first.
+    Beside the state a step may be handed one more tensor by the step before, `carried`: f at the step's beginning where
+    the method has it anyway (first same as last), a second state that evolves beside the first, or what is left of the
+    steps before. It is like the state but for its last axis, which may be longer (`carried_zeros`).
     """
 
     @property
@@ -98,6 +101,10 @@ class AbstractStepper(ABC):
         """The derivative of `begin`: gradients of y0 and of f(t0, y0), None for zero."""
         return None, carried_bar
 
+    def carried_zeros(self, y0: torch.Tensor) -> torch.Tensor:
+        """Zeros like what a step hands over."""
+        return torch.zeros_like(y0)
+
     def retry(self, carried: torch.Tensor | None, rejected: StepResult) -> torch.Tensor | None:
         """What the next attempt from the same place is handed: f at the beginning is known from the rejected one."""
         return rejected.stages[0] if carried is None else carried
@@ -127,6 +134,25 @@ class AbstractStepper(ABC):
         """The step, to the last bit, with its graph kept on `scope`; None where the method cannot."""
         del scope, t, t_end, y, carried
         return None
+
+    @property
+    def completes(self) -> bool:
+        """Does reading inside a step need slopes that the step itself is made without?"""
+        return False
+
+    def complete(
+        self,
+        equation: AbstractEquation,
+        t: StepTime,
+        t_end: StepTime,
+        y: torch.Tensor,
+        result: StepResult,
+        *,
+        traced: bool,
+    ) -> StepResult:
+        """An accepted step with all the slopes that its dense output needs; the same where it has them."""
+        del equation, t, t_end, y, traced
+        return result
 
     @abstractmethod
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:

@@ -27,7 +27,11 @@ def test_the_demo_leaves_report_tables_pictures_and_a_model(told):
 
 def test_the_report_of_the_demo_tells_the_story_before_the_table(told):
     titles = re.findall(r"<h2[^>]*>([^<]*)", (told[0] / "report.html").read_text())
-    story = [title for title in titles if re.search("residual|Euler|chooses|constant memory|the comparison|Spirals|Sentences", title)]
+    story = [
+        title
+        for title in titles
+        if re.search("residual|Euler|chooses|constant memory|the comparison|Spirals|Sentences", title)
+    ]
     assert len(story) == 7, titles
     assert titles[: len(story)] == story
 

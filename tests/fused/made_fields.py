@@ -169,12 +169,13 @@ def solve_both(field: ReadField, y0: Tensor, ts, **options) -> Both:
         "reached": eager.reached,
         "last_size": eager.last_step,
     }
+    steps, accepted, _, evaluations, status, _ = run.solve.counts.numpy()
+    reached, last_size = run.solve.ends.numpy()
+    found = dict(zip(counts, (status, steps, accepted, evaluations, reached, last_size), strict=True))
     return Both(
-        eager.ys,
-        run.values.reshape(eager.ys.shape),
-        {name: np.atleast_1d(value.detach().numpy()) for name, value in counts.items()},
-        {name: getattr(run, name) for name in counts},
-    )
+        eager.ys, run.values.reshape(eager.ys.shape),
+        {name: np.atleast_1d(value.detach().numpy()) for name, value in counts.items()}, found,
+    )  # fmt: skip
 
 
 def gradients(ys: Tensor, leaves: list[Tensor]) -> list[Tensor]:

@@ -8,7 +8,7 @@ from neurode.fused import library
 from neurode.methods.catalogue import METHODS
 from tests.fused.made_fields import assert_same_gradients, made_field, solve_both
 from tests.fused.test_kernel import states, steps_of
-from tests.kinds import ADAPTIVE_EXPLICIT, EXPLICIT
+from tests.kinds import ADAPTIVE_KERNEL, KERNEL
 
 pytestmark = pytest.mark.skipif(not library.status().available, reason=library.status().reason)
 BATCHINGS = ("joint", "per_sample")
@@ -16,7 +16,7 @@ TS = torch.linspace(0, 2, 5, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
-@pytest.mark.parametrize("method", EXPLICIT)
+@pytest.mark.parametrize("method", KERNEL)
 def test_a_nan_sample_ends_as_in_the_eager_engine_and_leaves_others_alone(method, batching):
     field, y0 = made_field((3, 9)), states(20, 3).detach()
     y0[7, 1] = float("nan")
@@ -33,7 +33,7 @@ def test_a_nan_sample_ends_as_in_the_eager_engine_and_leaves_others_alone(method
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
-@pytest.mark.parametrize("method", EXPLICIT)
+@pytest.mark.parametrize("method", KERNEL)
 def test_a_state_that_grows_beyond_all_numbers(method, batching):
     """The last steps before the overflow hang on its rounding; how it ends, and when, does not."""
     field = made_field((2,), bias="none", scale=400.0, gain=2.0)
@@ -47,7 +47,7 @@ def test_a_state_that_grows_beyond_all_numbers(method, batching):
 
 @pytest.mark.parametrize("batching", BATCHINGS)
 @pytest.mark.parametrize("save", ["ts", "end", "steps", "dense"])
-@pytest.mark.parametrize("method", ADAPTIVE_EXPLICIT)
+@pytest.mark.parametrize("method", ADAPTIVE_KERNEL)
 def test_steps_run_out(method, save, batching):
     field, y0 = made_field((3, 16), gain=4.0), states(18, 3)
     ts = torch.linspace(0, 9, 12, dtype=torch.float64).requires_grad_()

@@ -39,6 +39,7 @@ def test_a_step_is_undone_by_iteration(method, given, batching):
         result = stepper.step(equation, t, t_end, Y0, None, traced=False)
         slope = equation(equation.times([t_end])[0], result.y1) if given else None
     assert (result.y1 - Y0).abs().min() > 1e-6
+    result = stepper.complete(equation, t, t_end, Y0, result, traced=False)
     undone = stepper.undo(scope, t, t_end, result.y1, None, slope=slope, read=True)
     assert undone.sound
     torch.testing.assert_close(undone.y, Y0, rtol=0, atol=2e-12)
