@@ -57,7 +57,7 @@ class AdaptiveWalk:
     def advance(self, ts: torch.Tensor, save: What = "ts") -> Solution:
         """Go on to ts[-1]; AssertionError where that cannot be done, EventFired where it need not."""
         request = self.request
-        start, end = float(ts[0]), float(ts[-1])
+        start, end = host(ts[0]), host(ts[-1])
         func = real_field(self.stops.within(request.func, start, end), request.y0)
         most = host(request.options.get("max_num_steps", MOST_STEPS)) * max(1, len(ts) - 1)
         try:

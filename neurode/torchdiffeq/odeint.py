@@ -7,6 +7,7 @@ import torch
 
 from neurode.torchdiffeq import adaptive, events, fixed, outside
 from neurode.torchdiffeq.adaptive import AdaptiveWalk
+from neurode.torchdiffeq.numbers import host
 from neurode.torchdiffeq.pieces import pieces
 from neurode.torchdiffeq.request import Field, Request, demand, read
 
@@ -69,11 +70,11 @@ def odeint_dense(
     request = read(func, y0, t, rtol, atol, method, options, None)
     demand(request.method.kind == "adaptive", f"odeint_dense needs an adaptive method, but method is {method!r}.")
     walk = AdaptiveWalk(request)
-    parts = [(float(piece.ts[-1].detach()), walk.advance(piece.ts, "dense")) for piece in pieces(request.t, walk.stops)]
+    parts = [(host(piece.ts[-1]), walk.advance(piece.ts, "dense")) for piece in pieces(request.t, walk.stops)]
     sign = 1.0 if request.forward else -1.0
 
     def read_one(time: torch.Tensor) -> torch.Tensor:
-        place = float(time.detach())
+        place = host(time)
         solution = next((part for end, part in parts if (place - end) * sign <= 0), parts[-1][1])
         return walk.back(solution.evaluate(time))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from neurode.torchdiffeq.numbers import next_to
+from neurode.torchdiffeq.numbers import host, next_to
 from neurode.torchdiffeq.request import Field
 
 
@@ -23,7 +23,7 @@ class Stops:
         steps, jumps = (_numbers(options.get(name)) for name in ("step_t", "jump_t"))
         if len({*steps, *jumps}) < len(steps) + len(jumps):
             raise ValueError("`step_t` and `jump_t` must not have any repeated elements between them.")
-        start, sign = float(t[0]), 1.0 if forward else -1.0
+        start, sign = host(t[0]), 1.0 if forward else -1.0
 
         def ahead(times: list[float]) -> list[float]:
             return sorted((time for time in times if (time - start) * sign >= 0), key=lambda time: time * sign)

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
+from neurode.methods.adams import Adams
 from neurode.methods.stepper import AbstractStepper, StepResult
 from neurode.torchdiffeq.attempts import Attempts
-from neurode.torchdiffeq.numbers import next_to
+from neurode.torchdiffeq.numbers import host, next_to
 
 
 @dataclass(frozen=True)
@@ -88,20 +90,28 @@ class SteeredStepper(AbstractStepper):
     attempts: Attempts | None = None
 
     def step(self, equation, t, t_end, y, carried, *, traced: bool) -> StepResult:
-        start, end = float(t), float(t_end)
+        start, end = host(t), host(t_end)
         if self.attempts is not None:
             self.attempts.begin(start, end, y)
         if self.perturb:
-            # What func gives on this side of t is not what it gave at the end of the step before.
-            equation, carried = PerturbedEquation.of(equation, t, t_end), None
+            equation, carried = self._perturbed(equation, t, t_end, y, carried)
         result = self.base.step(equation, t, t_end, y, carried, traced=traced)
-        if self.perturb:
+        if self.perturb and not isinstance(self.base, Adams):
+            # What func gives on the other side of t_end is not what it gave on this one.
             result = replace(result, carried_next=None)
         if self.error_norm is not None:
-            result = replace(result, error=self.error_norm(y, result, abs(end - start)))
+            result = replace(result, error=self.error_norm(y, result, abs(end - start)), coarse_error=None)
         if self.attempts is not None:
-            self.attempts.made(result)
+            self.attempts.made(partial(self.base.complete, equation, t, t_end, y, result, traced=traced), result)
         return result
+
+    def _perturbed(self, equation, t, t_end, y, carried) -> tuple[AbstractEquation, torch.Tensor | None]:
+        """The equation next to both ends, and what the step is handed: the loop's own first call would be at t."""
+        moved = PerturbedEquation.of(equation, t, t_end)
+        if carried is not None or not self.base.carries_first:
+            return moved, carried
+        time = moved.shaped_time(t.to(y.dtype)) if isinstance(t, torch.Tensor) else moved.times([t])[0]
+        return moved, self.base.begin(y, moved(time, y))
 
     @property
     def name(self) -> str:
@@ -132,13 +142,24 @@ class SteeredStepper(AbstractStepper):
 
     @property
     def carries(self) -> bool:
-        return self.base.carries and not self.perturb
+        return self.base.carries
 
     def begin(self, y0, first):
-        return self.base.begin(y0, first)
+        # Perturbed, the first step calls func for itself.
+        return None if self.perturb and self.base.carries_first else self.base.begin(y0, first)
 
     def begin_bar(self, carried_bar):
         return self.base.begin_bar(carried_bar)
+
+    def carried_zeros(self, y0):
+        return self.base.carried_zeros(y0)
+
+    @property
+    def completes(self) -> bool:
+        return self.base.completes
+
+    def complete(self, equation, t, t_end, y, result, *, traced: bool) -> StepResult:
+        return self.base.complete(equation, t, t_end, y, result, traced=traced)
 
     def retry(self, carried, rejected):
         return self.base.retry(carried, rejected)
