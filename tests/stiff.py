@@ -1,6 +1,6 @@
 """Stiff problems with published solutions at their ends, each for one state or a batch of them.
 
-References: F. Mazzia and C. Magherini, Test Set for IVP Solvers, release 2.4 (2008), problems HIRES, OREGO, ROBER and VDPOL.
+References: F. Mazzia and C. Magherini, Test Set for IVP Solvers, release 2.4 (2008): HIRES, OREGO, ROBER and VDPOL.
 """
 
 from collections.abc import Callable
@@ -46,9 +46,7 @@ def _van_der_pol(t, y):
 
 def _oregonator(t, y):
     a, b, c = y.unbind(-1)
-    return torch.stack(
-        (77.27 * (b + a * (1 - 8.375e-6 * a - b)), (c - (1 + a) * b) / 77.27, 0.161 * (a - c)), dim=-1
-    )
+    return torch.stack((77.27 * (b + a * (1 - 8.375e-6 * a - b)), (c - (1 + a) * b) / 77.27, 0.161 * (a - c)), dim=-1)
 
 
 def _hires(t, y):
@@ -71,11 +69,13 @@ def _hires(t, y):
 
 STIFF = (
     StiffProblem(
-        "robertson", _robertson, (1.0, 0.0, 0.0), 1e11, (0.2083340149701255e-7, 0.8333360770334713e-13, 0.9999999791665050)
+        "robertson",
+        _robertson,
+        (1.0, 0.0, 0.0),
+        1e11,
+        (0.2083340149701255e-7, 0.8333360770334713e-13, 0.9999999791665050),
     ),
-    StiffProblem(
-        "van der pol", _van_der_pol, (2.0, 0.0), 2000.0, (1.706167732170483, -0.8928097010247975e-3)
-    ),
+    StiffProblem("van der pol", _van_der_pol, (2.0, 0.0), 2000.0, (1.706167732170483, -0.8928097010247975e-3)),
     StiffProblem(
         "hires",
         _hires,

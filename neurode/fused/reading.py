@@ -134,11 +134,12 @@ def _hold(f: Callable, survey: Survey, sort: Any, known: _Known) -> None:
     held = _album.get(f)
     if held is None or not held.snapshot.holds(owner_of(f)):
         held = _Held(survey.snapshot, survey.tensors, {})
-    outcome = known.outcome
-    as_it_is = isinstance(outcome, Chain) and outcome.program.is_plain
+    outcome, field = known.outcome, None
+    if isinstance(outcome, Chain) and outcome.program.is_plain:
+        field = outcome.field(survey.tensors)
     if len(held.readings) >= MOST_SORTS:
         held.readings.clear()
-    held.readings[sort] = known, outcome.field(survey.tensors) if as_it_is else None
+    held.readings[sort] = replace(known, found=[]), field
     _album.put(f, held)
 
 

@@ -120,8 +120,9 @@ class Adams(AbstractTracedStepper):
         whole = StepResult(y, y.new_zeros(self.order + 1, *y.shape), None, carried)
         for make, rows in ((self._start, np.flatnonzero(starts)), (self._go_on, np.flatnonzero(~starts))):
             places = torch.from_numpy(rows).to(y.device)
-            ends = [x.index_select(0, places) if isinstance(x, torch.Tensor) else x[rows] for x in (t, t_end)]
-            part = make(equation.select(places), *ends, y.index_select(0, places), carried.index_select(0, places))
+            own, own_end = (x.index_select(0, places) if isinstance(x, torch.Tensor) else x[rows] for x in (t, t_end))
+            some, known = y.index_select(0, places), carried.index_select(0, places)
+            part = make(equation.select(places), own, own_end, some, known)
             whole = _with_lanes(whole, places, part)
         return whole
 
@@ -170,8 +171,9 @@ class Adams(AbstractTracedStepper):
 def _derivatives(slopes: list[torch.Tensor], places: np.ndarray) -> list[torch.Tensor]:
     """y^(j) / j! at 0, j = 1 ... n, of the integral of the polynomial with these slopes at n places."""
     inverse = np.linalg.inv(np.vander(places, increasing=True))
+    stacked = torch.stack(slopes)
     return [
-        sum(float(weight) * slope for weight, slope in zip(row, slopes, strict=True)) / (power + 1)
+        torch.tensordot(torch.from_numpy(row / (power + 1)).to(stacked.device, stacked.dtype), stacked, dims=1)
         for power, row in enumerate(inverse)
     ]
 

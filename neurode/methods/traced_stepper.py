@@ -33,12 +33,12 @@ class AbstractTracedStepper(AbstractStepper):
         ends: Any = torch.from_numpy(np.stack((t, t_end))).to(y.device)
         ends.requires_grad_(scope.tape.time)
         with torch.enable_grad():
-            times = ends.unbind(0) if scope.tape.time else (t, t_end)
+            begin, end = ends.unbind(0) if scope.tape.time else (t, t_end)
             start = leaf[: y.numel()].view(y.shape)
             given = None if carried is None else leaf[y.numel() :].view(carried.shape)
-            result = self.step(scope.equation, *times, start, given, traced=True)
+            result = self.step(scope.equation, begin, end, start, given, traced=True)
             if read:
-                result = self.complete(scope.equation, *times, start, result, traced=True)
+                result = self.complete(scope.equation, begin, end, start, result, traced=True)
             outputs = (result.y1, result.stages, result.carried_next)
             value = torch.cat([x.reshape(-1) for x in outputs if x is not None])
         call = Evaluation(value, leaf, ends)
