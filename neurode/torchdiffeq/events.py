@@ -92,11 +92,9 @@ def _first_past(walk: AdaptiveWalk, start: torch.Tensor, length: float) -> MadeS
     """The first step that ends behind the event. length: of the first window, negative backwards in time."""
     try:
         while True:
-            end = host(start) + length
-            ahead = walk.stops.inside(host(start), end)
-            stop = start.new_tensor(ahead[0] if ahead else end)
-            walk.advance(torch.stack([start, stop]), save="end")
-            start, length = stop, length if ahead else 2 * length
+            end = start.new_tensor(host(start) + length)
+            walk.advance(torch.stack([start, end]), save="end")
+            start, length = end, 2 * length
     except EventFired as fired:
         return fired.step
 

@@ -1,6 +1,6 @@
-"""A stepper of ours with what torchdiffeq lets a user put between: a norm of his own, callbacks, perturbed times."""
+"""A stepper of ours with what torchdiffeq lets a user put between: callbacks, events, perturbed times."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,37 +13,6 @@ from neurode.methods.adams import Adams
 from neurode.methods.stepper import AbstractStepper, StepResult
 from neurode.torchdiffeq.attempts import Attempts
 from neurode.torchdiffeq.numbers import host, next_to
-
-
-@dataclass(frozen=True)
-class ErrorNorm:
-    """Measures the error of a step as the user's norm says, so that the loop's root mean square gives that number.
-
-    norm: of a tensor as the user's func takes it; gives a number or a 0-d tensor. back: makes that tensor of the
-    solver's. min_step: a step no longer than this is always good.
-    """
-
-    norm: Callable[[torch.Tensor], Any]
-    rtol: float | torch.Tensor
-    atol: float | torch.Tensor
-    back: Callable[[torch.Tensor], torch.Tensor]
-    min_step: float
-
-    @torch.no_grad()
-    def __call__(self, y: torch.Tensor, result: StepResult, size: float) -> torch.Tensor:
-        """The error to hand to the loop: everywhere as large in times of the loop's tolerance as the norm says."""
-        assert result.error is not None
-        start, end, error = y.detach(), result.y1.detach(), result.error.detach()
-        scale = torch.maximum(start.abs(), end.abs()) * self.rtol + self.atol
-        if self.back(start) is start:
-            ratio = abs(self.norm(error / scale))
-        else:
-            sizes = torch.maximum(self.back(start).abs(), self.back(end).abs())
-            rtol, atol = (x.squeeze(-1) if isinstance(x, torch.Tensor) else x for x in (self.rtol, self.atol))
-            ratio = abs(self.norm(self.back(error) / (sizes * rtol + atol)))
-        if size <= self.min_step * (1 + 1e-9):
-            ratio = ratio.clamp(max=1.0) if isinstance(ratio, torch.Tensor) else min(ratio, 1.0)
-        return scale * ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +48,12 @@ class PerturbedEquation(AbstractEquation):
 
 @dataclass(frozen=True, eq=False)
 class SteeredStepper(AbstractStepper):
-    """A stepper with a user's norm, his callbacks, and perturbed times; for gradient="direct", which only steps.
+    """A stepper that tells of its steps, with perturbed times; for gradient="direct", which only steps.
 
     attempts: is told of every attempted step.
     """
 
     base: AbstractStepper
-    error_norm: ErrorNorm | None = None
     perturb: bool = False
     attempts: Attempts | None = None
 
@@ -99,8 +67,6 @@ class SteeredStepper(AbstractStepper):
         if self.perturb and not isinstance(self.base, Adams):
             # What func gives on the other side of t_end is not what it gave on this one.
             result = replace(result, carried_next=None)
-        if self.error_norm is not None:
-            result = replace(result, error=self.error_norm(y, result, abs(end - start)), coarse_error=None)
         if self.attempts is not None:
             self.attempts.made(partial(self.base.complete, equation, t, t_end, y, result, traced=traced), result)
         return result
