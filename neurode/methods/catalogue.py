@@ -13,6 +13,7 @@ from neurode.methods.splittings.semi_implicit_euler import SEMI_IMPLICIT_EULER
 from neurode.methods.splittings.yoshida4 import YOSHIDA4
 from neurode.methods.splittings.yoshida6 import YOSHIDA6
 from neurode.methods.stepper import AbstractStepper
+from neurode.methods.switching import Switching
 from neurode.methods.symplectic import Symplectic
 from neurode.methods.tableau import Tableau
 from neurode.methods.tableaus.adaptive_heun import ADAPTIVE_HEUN
@@ -70,6 +71,7 @@ METHODS: dict[str, AbstractStepper] = {
     **{tableau.name: ExplicitRungeKutta(tableau) for tableau in EXPLICIT},
     **{tableau.name: ImplicitRungeKutta(tableau) for tableau in IMPLICIT},
     RODAS5P.name: Rosenbrock(RODAS5P),
+    "auto": Switching(ExplicitRungeKutta(TSIT5), Rosenbrock(RODAS5P)),
     **{stepper.name: stepper for stepper in MULTISTEP},
     **{splitting.name: Symplectic(splitting) for splitting in SYMPLECTIC},
 }
