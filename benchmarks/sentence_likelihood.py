@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
         rows.append(
             f"| VAE, free bits {free_bits:g} | {found.nll:.3f} ({above:+.1%}) | {found.elbo_nll:.3f} | {found.kl:.2f} "
             f"| {found.mutual_information:.2f} | {found.active_units} of {options.code} | {seconds / 60:.1f} | "
-            f"{'passed' if passed else 'missed'}"
+            f"{'passed' if passed else 'missed'} |"
         )
         print(rows[-1], flush=True)
     lines = [

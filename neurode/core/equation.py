@@ -1,7 +1,7 @@
 """The equation dy/dt = f(t, y[, args]) as steppers see it: packed states in and out, every call counted."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -21,9 +21,10 @@ The arithmetic is written once for both; a union type would ask for a cast at ev
 
 @dataclass
 class CallCount:
-    """How often f was called in a solve."""
+    """How often f was called in a solve, and how often its Jacobian was made beside that."""
 
     calls: int = 0
+    jacobians: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class AbstractEquation(ABC):
     def shaped_time(self, time: torch.Tensor) -> torch.Tensor:
         """Per sample: (..., lanes) gets the trailing axes that let it broadcast against a tensor state."""
         if self.layout.per_sample and self.layout.kind == "tensor":
-            return time.reshape(*time.shape, *(1,) * len(self.layout.shapes[0]))
+            return time.reshape(*time.shape, *(1,) * len(self.layout.part_shapes[0]))
         return time
 
     def with_args_tensors(self, tensors: list[torch.Tensor]) -> "AbstractEquation":
@@ -69,6 +70,15 @@ class AbstractEquation(ABC):
         """For each of `args_tensors`: does it have a row a sample?"""
         return []
 
+    @property
+    def plain_args(self) -> Any:
+        """The arguments as f sees them; None for none."""
+        return None
+
+    def states_in(self, packed: torch.Tensor) -> list[Any]:
+        """What a norm of the user measures, each in the structure of the user's state."""
+        return [self.layout.unpack(packed)]
+
 
 @dataclass(frozen=True)
 class Equation(AbstractEquation):
@@ -84,6 +94,10 @@ class Equation(AbstractEquation):
     @cached_property
     def _plain_args(self) -> Any:
         return unwrapped(self.args)
+
+    @property
+    def plain_args(self) -> Any:
+        return self._plain_args
 
     def times(self, times: Sequence[HostTime]) -> Sequence[torch.Tensor]:
         """The times of several calls as tensors of the state's dtype: 0-d each (joint) or (lanes, 1, ..., 1) each."""
@@ -101,6 +115,11 @@ class Equation(AbstractEquation):
         if self.count.calls == 1:
             self.layout.check_derivative(dy, self.layout.lanes(y))
         return self.layout.pack(dy)
+
+    def given(self, function: Callable, t: torch.Tensor, y: torch.Tensor) -> Any:
+        """What another function of the field's arguments returns; not counted."""
+        state = self.layout.unpack(y)
+        return function(t, state) if self.args is None else function(t, state, self._plain_args)
 
     def select(self, rows: torch.Tensor) -> "Equation":
         """The equation for a part of the present lanes: PerSample args keep those rows only."""

@@ -60,6 +60,16 @@ class Status(IntEnum):
     STEP_TOO_SMALL = 2
     NON_FINITE = 3
     RUNNING = 4
+    EVENT = 5
+    EVENT_MISSING = 6
+    EVENTS_PILE_UP = 7
+    NEWTON_FAILED = 8
+    MAX_EVALUATIONS = 9
+
+    @property
+    def is_success(self) -> bool:
+        """Did it end as it should: at the end of the interval, or at a terminal event?"""
+        return self in (Status.SUCCESS, Status.EVENT)
 
     @property
     def sentence(self) -> str:
@@ -82,8 +92,26 @@ _SENTENCES = {
         "or bound the field.",
     ),
     Status.NON_FINITE: (
-        "The state or the field became NaN or infinite.",
+        "The state, the field or the condition of an event became NaN or infinite.",
         "Check y0, args and the parameters for NaN, scale the inputs, or bound the field.",
     ),
     Status.RUNNING: ("The solve has not ended yet.", ""),
+    Status.EVENT: ("The solve stopped at a terminal event.", ""),
+    Status.EVENT_MISSING: (
+        "The solve reached the end of its interval, and a required event did not happen.",
+        "Pass a later end in ts, check the sign and the direction of its condition, or give it more looks a step.",
+    ),
+    Status.EVENTS_PILE_UP: (
+        "Events follow each other faster than times can be told apart, so that the solve cannot go on.",
+        "Stop it there: terminal=n for the n-th event, or a terminal event of its own (such as a small speed).",
+    ),
+    Status.MAX_EVALUATIONS: (
+        "The solve used up max_evaluations before the end of its interval.",
+        "Pass a larger max_evaluations, or looser rtol and atol.",
+    ),
+    Status.NEWTON_FAILED: (
+        "Newton's iteration for the stages of an implicit step did not converge.",
+        "Pass a smaller step_size or max_step, float64, Newton(iterations=...) with more of them, a Jacobian of your "
+        "own, or a method that linearises once a step: 'rodas5p'.",
+    ),
 }

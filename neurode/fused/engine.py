@@ -12,7 +12,7 @@ from neurode.fused import kernel, library
 from neurode.fused.field import ReadField, Unreadable
 from neurode.fused.reading import Place, read
 from neurode.integration.problem import Problem
-from neurode.integration.solution import DenseOutput, Solution, Stats
+from neurode.integration.solution import DenseOutput, DenseTable, Solution, Stats
 
 
 @dataclass(frozen=True)
@@ -26,33 +26,19 @@ class Fusible:
         """Solve it."""
         problem, layout = self.problem, self.problem.equation.layout
         run = kernel.run(problem, self.field, checked=True)
+        solve = run.solve
         ts, lengths = _shown_times(problem, run)
-
-        def tensor(array: np.ndarray) -> torch.Tensor:
-            return torch.as_tensor(array if layout.per_sample else array[0])
-
-        stats = Stats(
-            tensor(run.evaluations),
-            tensor(run.steps),
-            tensor(run.accepted),
-            tensor(run.steps - run.accepted),
-            engine="fused",
-        )
+        # A row each, of one number for the one lane of a joint solve.
+        counts, ends = (solve.counts, solve.ends) if layout.per_sample else (solve.counts.view(6), solve.ends.view(2))
+        steps, accepted, rejected, evaluations, status, jacobians = counts.unbind()
+        reached, last_step = ends.unbind()
         dense = None
         if run.starts is not None and run.stages is not None:
-            rows, matrix = run.solve.dense_rows(), problem.stepper.dense_matrix
-            dense = DenseOutput(layout, run.starts, run.stages, matrix, rows, problem.y0, problem.times)
-        return Solution(
-            ts=ts,
-            ys=layout.unpack_rows(run.values),
-            lengths=lengths,
-            status=tensor(run.status),
-            stats=stats,
-            reached=tensor(run.reached),
-            last_step=tensor(run.last_size),
-            dense=dense,
-            backward=run.backward,
-        )
+            rows, matrix = solve.dense_rows(), problem.stepper.dense_matrix
+            table = DenseTable.of(run.starts, run.stages, rows, problem.times)
+            dense = DenseOutput(layout, table, matrix, problem.y0, problem.times)
+        stats = Stats(evaluations, steps, accepted, rejected, "fused", jacobians)
+        return Solution(ts, run.values, lengths, status, stats, reached, last_step, dense, run.backward)
 
 
 def fusible(problem: Problem) -> Fusible | Unreadable:
@@ -65,6 +51,8 @@ def fusible(problem: Problem) -> Fusible | Unreadable:
         return Unreadable("a transform of torch.func is in force")
     if layout.kind != "tensor":
         return Unreadable(f"the state is a {layout.kind}, and a kernel takes one tensor")
+    if layout.is_complex:
+        return Unreadable("the state is complex, and a kernel computes with real numbers")
     times = problem.times
     field = read(equation.f, equation.args, Place(layout.unpack(problem.y0), times.first, times.last))
     if isinstance(field, Unreadable):
@@ -87,4 +75,4 @@ def _shown_times(problem: Problem, run: kernel.FusedRun) -> tuple[torch.Tensor, 
     if not per_sample:
         return own[0], None
     padded = torch.nn.utils.rnn.pad_sequence(own, padding_value=float("nan"))
-    return padded, torch.as_tensor(run.accepted + 1)
+    return padded, torch.as_tensor(run.solve.accepted + 1)

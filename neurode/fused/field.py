@@ -4,6 +4,8 @@ Shape legend: R rows of the state (all its axes but the last, flattened), D its 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -57,7 +59,7 @@ class ReadField:
     scale: float = 1.0
     skip: float = 0.0
 
-    @property
+    @cached_property
     def tensors(self) -> tuple[torch.Tensor, ...]:
         """All tensors, layer by layer: weight, bias where there is one, weights of the time terms."""
         found = []
@@ -67,6 +69,11 @@ class ReadField:
                 found.append(layer.bias)
             found += [term.weight for term in layer.time]
         return tuple(found)
+
+    @cached_property
+    def shelf(self) -> dict[Any, Any]:
+        """What a kernel made for this field and may use again, as long as the field is in use."""
+        return {}
 
     def with_tensors(self, tensors: tuple[torch.Tensor, ...]) -> "ReadField":
         """The same field with other tensors, in the order of `tensors`."""

@@ -147,14 +147,39 @@ def _module(function: Any) -> str:
     return getattr(function, "__module__", None) or ""
 
 
+class _CollectorAtRest:
+    """No collection of cycles meanwhile, counted over all threads: it would run others' finalizers under watch, and a
+    refusal raised in one of these takes the profiler away while Python is calling it."""
+
+    def __init__(self):
+        self._lock, self._depth, self._enabled = threading.Lock(), 0, False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._depth == 0:
+                self._enabled = gc.isenabled()
+                gc.disable()
+            self._depth += 1
+
+    def __exit__(self, *_error: object) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0 and self._enabled:
+                gc.enable()
+
+
+_collector_at_rest = _CollectorAtRest()
+
+
 @contextlib.contextmanager
 def watched(witness: Witness) -> Iterator[None]:
     """With the witness looking on. Only in a thread where no profiler is at work."""
-    sys.setprofile(witness.look)
-    try:
-        yield
-    finally:
-        sys.setprofile(None)
+    with _collector_at_rest:
+        sys.setprofile(witness.look)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
 
 
 def apart(work: Callable[[], Any]) -> Any:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
 import torch
 
 from neurode.core.transforms import active, forward_mode, one_by_one
@@ -12,9 +11,11 @@ from neurode.fused.library import status
 from neurode.fused.native_solve import AcceptedSteps, NativeSolve
 from neurode.fused.replay import differentiable_gradients
 from neurode.integration.backward_stats import BackwardMeter, BackwardStats
+from neurode.integration.controller import ConstantSteps
 from neurode.integration.problem import Problem
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 
+DENSE = torch.contiguous_format
 MOST_STAGES = 32
 MOST_POWERS = 15
 
@@ -23,24 +24,17 @@ MOST_POWERS = 15
 class FusedRun:
     """What a fused solve brings back.
 
-    values: (rows, lanes, width) with their graph, NaN where not reached: at the times of ts, at t1, or
-    (save="steps") at t0 and after each accepted step. status, steps, accepted, evaluations: (lanes,) whole numbers;
-    reached, last_size: (lanes,) floats. starts, stages: for save="dense", (steps, width) and (stages, steps, width)
-    with their graph, of all lanes, lane after lane. backward: filled in by the way back, None where nothing wants a
-    gradient.
+    values: (rows, *shape of the packed y0) with their graph, NaN where not reached: at the times of ts, at t1, or
+    (save="steps") at t0 and after each accepted step. starts, stages: for save="dense", (steps, width) and (stages,
+    steps, width) with their graph, of all lanes, lane after lane. backward: filled in by the way back, None where
+    nothing wants a gradient.
     """
 
     values: torch.Tensor
-    status: np.ndarray
-    steps: np.ndarray
-    accepted: np.ndarray
-    evaluations: np.ndarray
-    reached: np.ndarray
-    last_size: np.ndarray
+    starts: torch.Tensor | None
+    stages: torch.Tensor | None
     backward: BackwardStats | None
     solve: NativeSolve
-    starts: torch.Tensor | None = None
-    stages: torch.Tensor | None = None
 
     def accepted_steps(self, lane: int) -> AcceptedSteps:
         """The steps of one lane; known where a gradient is wanted, and for save="steps"."""
@@ -58,6 +52,21 @@ def refusal(problem: Problem, field: ReadField) -> str | None:
         return f"the kernel takes a tensor as the state, but y0 is a {layout.kind}"
     if active() or forward_mode():
         return "inside torch.func and forward-mode derivatives only the eager engine can be followed"
+    if problem.stops is not None:
+        return "the solve has stops at which the state jumps"
+    if problem.events is not None or problem.first_size is not None:
+        return "the solve is made piece by piece"
+    # What does not depend on values is looked at once for a field, as long as it is the very same one.
+    asked, known = (layout, problem.y0.shape), field.shelf.get("refusal")
+    if known is None or known[0] is not problem.stepper or known[1] != asked:
+        field.shelf["refusal"] = known = (problem.stepper, asked, _lasting_refusal(problem, field))
+    if known[2] is None and problem.stepper.completes and (problem.save.what == "dense" or _reads_inside(problem)):
+        return f"the method {problem.stepper.name!r} needs further calls of f to be read between its steps"
+    return known[2]
+
+
+def _lasting_refusal(problem: Problem, field: ReadField) -> str | None:
+    layout = problem.equation.layout
     shape = layout.shapes[0]
     if layout.per_sample and len(shape) != 1:
         return f"the kernel steps rows of numbers, but each sample of y0 has shape {tuple(shape)}"
@@ -65,13 +74,20 @@ def refusal(problem: Problem, field: ReadField) -> str | None:
         return "y0 is empty"
     if not isinstance(problem.stepper, ExplicitRungeKutta):
         return f"the method {problem.stepper.name!r} is not an explicit Runge-Kutta method"
+    if problem.stepper.tableau.coarse_order is not None:
+        return f"the method {problem.stepper.name!r} judges its steps by two estimates of the error"
     if problem.stepper.tableau.num_stages > MOST_STAGES:
         return f"the method {problem.stepper.name!r} has more than {MOST_STAGES} stages"
     if problem.stepper.tableau.dense_matrix.shape[1] > MOST_POWERS:
         return f"the dense output of {problem.stepper.name!r} has a degree above {MOST_POWERS}"
-    if problem.stops is not None:
-        return "the solve has stops at which the state jumps"
     return _field_refusal(problem, field)
+
+
+def _reads_inside(problem: Problem) -> bool:
+    """May an output time lie between the ends of a step?"""
+    controller, times = problem.controller, problem.times.host
+    steps_at_times = isinstance(controller, ConstantSteps) and controller.step_size is None
+    return problem.save.what == "ts" and not steps_at_times and len(times) > 2
 
 
 def _field_refusal(problem: Problem, field: ReadField) -> str | None:
@@ -108,22 +124,24 @@ def run(problem: Problem, field: ReadField, *, probed: bool | None = None, check
         raise ValueError(f"the fused engine cannot solve this, because {reason}. Use engine='eager' or 'auto'.")
     enabled = torch.is_grad_enabled()
     probed = enabled if probed is None else probed
-    ts = problem.times.tensor
-    inputs = (problem.y0, ts, *field.tensors)
-    if not (enabled and any(tensor is not None and tensor.requires_grad for tensor in inputs)):
+    ts, tensors = problem.times.tensor, field.tensors
+    wanted = enabled and (
+        problem.y0.requires_grad
+        or (ts is not None and ts.requires_grad)
+        or any(tensor.requires_grad for tensor in tensors)
+    )
+    if not wanted:
         solve = NativeSolve(problem, field, probed=probed, keep=False)
-        return _fused_run(problem, solve, solve.take_outputs(), None)
+        return _fused_run(solve.take_outputs(), None, solve)
     job = _Job(problem, field, probed, BackwardStats())
-    outputs = _FusedSolve.apply(job, *inputs)
+    outputs = _FusedSolve.apply(job, problem.y0, ts, *tensors)
     assert job.solve is not None
-    return _fused_run(problem, job.solve, outputs, job.stats)
+    return _fused_run(outputs, job.stats, job.solve)
 
 
-def _fused_run(problem: Problem, solve: NativeSolve, outputs: tuple, stats: BackwardStats | None) -> FusedRun:
-    lanes, (values, *dense) = problem.lanes, outputs
-    shaped = values.reshape(values.shape[0], lanes, solve.samples // lanes * solve.dim)
-    counts = (solve.steps, solve.accepted, solve.evaluations)
-    return FusedRun(shaped, solve.status, *counts, solve.reached, solve.last_size, stats, solve, *dense)
+def _fused_run(outputs: tuple, stats: BackwardStats | None, solve: NativeSolve) -> FusedRun:
+    values, starts, stages = outputs
+    return FusedRun(values, starts, stages, stats, solve)
 
 
 @dataclass
@@ -164,15 +182,22 @@ def _pulled_back(ctx, bars: tuple[torch.Tensor | None, ...]) -> tuple[torch.Tens
     """Gradients of y0, ts and the tensors of the field."""
     job, (y0, ts, *tensors) = ctx.job, ctx.saved_tensors
     _, y0_wanted, ts_wanted, *wanted = ctx.needs_input_grad
+    # The kernel writes them all; rows of samples that take no step are the exception.
     gradients = tuple(
-        torch.zeros(tensor.shape, dtype=tensor.dtype) if want else None
-        for tensor, want in zip(tensors, wanted, strict=True)
+        [
+            None
+            if not want
+            else torch.zeros_like(x, memory_format=DENSE)
+            if x.ndim == 2
+            else torch.empty_like(x, memory_format=DENSE)
+            for x, want in zip(tensors, wanted, strict=True)
+        ]
     )
     times_bar = torch.zeros(ts.shape, dtype=torch.float64) if ts_wanted else None
     with BackwardMeter(job.stats, y0.device):
         y0_bar, job.stats.num_evaluations = job.solve.pull_back(job.problem, job.field, bars, gradients, times_bar)
     ts_bar = None if times_bar is None else times_bar.to(ts.dtype)
-    return y0_bar.view(y0.shape) if y0_wanted else None, ts_bar, *gradients
+    return y0_bar if y0_wanted else None, ts_bar, *gradients
 
 
 def _followed(ctx, bars: tuple[torch.Tensor | None, ...]) -> list[torch.Tensor | None]:

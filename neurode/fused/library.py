@@ -55,9 +55,14 @@ def library() -> ctypes.CDLL:
 
 def status() -> LibraryStatus:
     """Is the library there, and which build of it runs here?"""
+    found, _ = _loaded()
+    return _status(b"" if found is None else found.neurode_variant_name())
+
+
+@cache
+def _status(variant: bytes) -> LibraryStatus:
     found, reason = _loaded()
-    variant = "" if found is None else found.neurode_variant_name().decode()
-    return LibraryStatus(found is not None, variant, PATH, reason)
+    return LibraryStatus(found is not None, variant.decode(), PATH, reason)
 
 
 def use_variant(name: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from neurode.fused.field import ReadField
 from neurode.fused.interface import OutcomeStruct, PullbackStruct
 from neurode.fused.library import library
-from neurode.fused.marshal import Packet, lanes_of, packet
+from neurode.fused.marshal import Packet, lanes_of
 from neurode.integration.problem import Problem
 from neurode.integration.recorder import DenseRows
 
@@ -25,31 +25,36 @@ class AcceptedSteps:
 
 
 class NativeSolve:
-    """Runs on construction. values: (rows, samples, dim). The others: numpy arrays (lanes,)."""
+    """Runs on construction.
+
+    counts: (6, lanes) attempted steps, accepted, rejected, evaluations, status, Jacobians (none). ends: (2, lanes)
+    reached, size of the next step. Both are tensors; accepted, status: rows of counts as numpy arrays. values: (rows,
+    *shape of the packed y0).
+    """
 
     def __init__(self, problem: Problem, field: ReadField, *, probed: bool, keep: bool):
         self._handle = None
         self.probed = probed
-        kept = problem.save.what in ("steps", "dense")
-        sent = packet(problem, field, probed=probed, keep=keep or kept)
+        what, y0 = problem.save.what, problem.y0
+        sent = Packet(problem, field, probed=probed, keep=keep or what in ("steps", "dense"))
         self.samples, self.dim = sent.struct.samples, field.dim
         lanes = lanes_of(problem.times, self.samples)
-        times, counts = np.empty((2, lanes)), np.empty((4, lanes), dtype=np.int64)
-        self.reached, self.last_size = times
-        self.steps, self.accepted, self.evaluations, self.status = counts
-        what = problem.save.what
-        rows = {"end": 1, "steps": 0}.get(what, len(problem.times.host))
-        values = problem.y0.new_empty(rows, self.samples, self.dim)
-        outcome = OutcomeStruct(values.data_ptr() or None, times.ctypes.data, counts.ctypes.data)
+        self.ends = torch.empty((2, lanes), dtype=torch.float64, device="cpu")
+        self.counts = torch.zeros((6, lanes), dtype=torch.int64, device="cpu")
+        _, self.accepted, _, _, self.status, _ = self.counts.numpy()
+        rows = {"end": 1, "steps": 0}.get(what, sent.struct.num_times)
+        values = y0.new_empty((rows, *y0.shape))
+        outcome = OutcomeStruct(values.data_ptr() or None, self.ends.data_ptr(), self.counts.data_ptr())
         self._handle = library().neurode_forward(ctypes.byref(sent.struct), ctypes.byref(outcome))
         if not self._handle:
             raise MemoryError("the native solve ran out of memory.")
         if what == "steps":
             rows = int(self.accepted.max()) + 1
-            values = problem.y0.new_empty(rows, self.samples, self.dim)
+            values = y0.new_empty((rows, *y0.shape))
             library().neurode_steps(ctypes.byref(sent.struct), self._handle, rows, values.data_ptr())
         self.values: torch.Tensor | None = values
         self.starts, self.stages = self._read_steps(problem, sent) if what == "dense" else (None, None)
+        sent.close()
 
     def _read_steps(self, problem: Problem, sent: Packet) -> tuple[torch.Tensor, torch.Tensor]:
         """What save="dense" is read from: starts (steps, width) and stages (stages, steps, width) of all lanes, lane
@@ -96,21 +101,22 @@ class NativeSolve:
         gradients: tuple[torch.Tensor | None, ...],
         times_bar: torch.Tensor | None,
     ) -> tuple[torch.Tensor, int]:
-        """(gradient of y0 (samples, dim), calls of the field). bars: gradients of values, and of starts and stages if
+        """(gradient of y0, calls of the field). bars: gradients of values, and of starts and stages if
         there are any. gradients: of the field's tensors, filled in; None where
         unwanted. times_bar: float64, like the times, zeros to be added to."""
-        sent = packet(problem, field, probed=self.probed, keep=True, gradients=gradients)
+        sent = Packet(problem, field, probed=self.probed, keep=True, gradients=gradients)
         values_bar, *others = bars
         if values_bar is None:
-            values_bar = problem.y0.new_zeros(len(problem.times.host), self.samples, self.dim)
+            values_bar = problem.y0.new_zeros((len(problem.times.host), *problem.y0.shape))
         given = [None if bar is None else bar.contiguous() for bar in (values_bar, *others)]
         given += [None] * (3 - len(given))
-        y0_bar = problem.y0.new_empty(self.samples, self.dim)
+        y0_bar = problem.y0.new_empty(problem.y0.shape)
         address = None if times_bar is None else times_bar.data_ptr()
         addresses = (None if bar is None else bar.data_ptr() or None for bar in given)
         pullback = PullbackStruct(*addresses, y0_bar.data_ptr(), address, 0)
         if library().neurode_backward(ctypes.byref(sent.struct), self._handle, ctypes.byref(pullback)) != 0:
             raise MemoryError("the native way back ran out of memory.")
+        sent.close()
         return y0_bar, pullback.evaluations
 
     def __del__(self):

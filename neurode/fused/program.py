@@ -66,6 +66,11 @@ class Program:
     def is_fixed(self, ref: Ref) -> bool:
         return isinstance(self.entries[ref.place], _Fixed)
 
+    @property
+    def is_plain(self) -> bool:
+        """Does nothing have to be computed?"""
+        return not any(isinstance(entry, _Step) for entry in self.entries)
+
     def call(self, function: Callable, *args: Any, **kwargs: Any) -> Ref:
         """function(*args, **kwargs), some of which are Refs; fixed where all of them are."""
         with torch.enable_grad():

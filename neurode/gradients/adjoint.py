@@ -108,6 +108,11 @@ class Adjoint(AbstractGradient):
 
     def _control(self, problem: Problem) -> AdjointControl:
         stepper = problem.stepper if self.method is None else stepper_of(self.method)
+        if stepper.linearises:
+            raise ValueError(
+                f"method {stepper.name!r} needs the Jacobian of what it solves, and the adjoint equation has none that "
+                "autograd could give. Use gradient='checkpointed', which is exact, or Adjoint(method='dopri5')."
+            )
         given = (self.controller, self.step_size, self.rtol, self.atol)
         controller: AdaptiveSteps | ConstantSteps | None
         if all(setting is None for setting in given):
@@ -121,6 +126,11 @@ class Adjoint(AbstractGradient):
                 )
         else:
             controller = choose_controller(stepper, *given)
+            if controller.step_t or controller.jump_t:
+                raise ValueError(
+                    "step_t and jump_t of Adjoint(controller=...) have no effect: the way back ends its steps where "
+                    "the loss looked at the solution. Pass jump_t to solve(controller=...), which parts both ways."
+                )
         default = problem.max_steps if isinstance(controller, AdaptiveSteps) else 2**62
         return AdjointControl(
             stepper,
@@ -151,9 +161,12 @@ class _AdjointTrail(AbstractTrail):
         self.steps: list[DenseStep] = []
         self.journal: SomeStates | None = None
         self.again = CallCount()
+        self.stepper = problem.stepper
+        self.equation = replace(problem.equation, count=self.again)
 
     def begin(self, problem: Problem) -> None:
         self.last = problem.y0.detach()
+        self.equation = replace(problem.equation, count=self.again)
         if self.settings.trajectory == "checkpoints":
             self.journal = SomeStates(self.settings.k or "log", problem)
 
@@ -161,11 +174,29 @@ class _AdjointTrail(AbstractTrail):
         if self.journal is not None:
             self.journal.note(step, attempt)
         elif self.settings.trajectory == "dense":
-            self.steps.append(DenseStep(step.interval, _host(step.lanes), step.y, result.stages))
-        elif step.lanes is None or len(step.lanes) == self.last.shape[0]:
-            self.last = result.y1
+            self.steps.append(self._dense(step, result))
         else:
-            self.last = self.last.index_copy(0, step.lanes, result.y1)
+            self._reach(step, result.y1)
+
+    def _reach(self, step: AcceptedStep, y1: torch.Tensor) -> None:
+        """The state that the way back starts from: at a step's end, or at the event that stopped it."""
+        if step.cut is not None:
+            places, states = step.cut
+            y1 = states.view(y1.shape) if step.lanes is None else y1.index_copy(0, places, states)
+        if step.lanes is None or len(step.lanes) == self.last.shape[0]:
+            self.last = y1
+        else:
+            self.last = self.last.index_copy(0, step.lanes, y1)
+
+    def _dense(self, step: AcceptedStep, result: StepResult) -> DenseStep:
+        """The step as it is read on the way back; slopes that this needs beyond the step's own count as part of it."""
+        interval = step.interval
+        if self.stepper.completes:
+            own = self.equation if step.lanes is None else self.equation.select(step.lanes)
+            # Made anew: the loop has them for those lanes only that it read.
+            result = replace(result, stages=result.stages[: self.stepper.num_made])
+            result = self.stepper.complete(own, interval.t, interval.t_end, step.y, result, traced=False)
+        return DenseStep(interval, _host(step.lanes), step.y, result.stages)
 
     @property
     def evaluations(self) -> int:
@@ -203,6 +234,7 @@ class _AdjointTrail(AbstractTrail):
             interval = step.interval
             with torch.no_grad():
                 result = problem.stepper.step(own, interval.t, interval.t_end, step.y, step.carried, traced=False)
+                result = problem.stepper.complete(own, interval.t, interval.t_end, step.y, result, traced=False)
             yield DenseStep(interval, _host(step.lanes), step.y, result.stages)
 
 

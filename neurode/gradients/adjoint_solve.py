@@ -130,7 +130,9 @@ class AdjointSolve:
                 assert isinstance(self.problem.controller, ConstantSteps)
                 mesh, _ = constant_mesh(own, self.problem.controller.step_size)
                 sign = 1.0 if own[-1] >= own[0] else -1.0
-                columns.append(mesh[(mesh - reached[lane]) * sign <= 0][::-1])
+                back = mesh[(mesh - reached[lane]) * sign <= 0][::-1]
+                # An event stops the solve within a step.
+                columns.append(back if back[0] == reached[lane] else np.concatenate([reached[lane : lane + 1], back]))
             else:
                 columns.append(np.array([reached[lane], own[0]]))
         if times.host.ndim == 1:

@@ -37,6 +37,8 @@ class GaussQuadrature:
         scale = self.scale if some is None else self.scale.index_select(0, some)
         size = interval.t_end - interval.t
         times = [interval.t + node * size for node in self.nodes]
+        own = self.equation if some is None else self.equation.select(some)
+        result = self.stepper.complete(own, interval.t, interval.t_end, y, result, traced=False)
         values = self._values(y, result.stages, size)
         for time, tensor, value, weight in zip(times, scope.equation.times(times), values, self.weights, strict=True):
             state, a = self.equation.split(time, value, lanes)

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +31,47 @@ class BackwardStats:
     seconds: float = 0.0
     kept_bytes: int = 0
     peak_bytes: int | None = 0
+
+
+@dataclass(frozen=True)
+class ChainedStats:
+    """The same of a solve that was made in parts, from event to event, each with its own way back: sums, and the
+    highest peak."""
+
+    parts: tuple[BackwardStats, ...]
+
+    @property
+    def runs(self) -> int:
+        return max(part.runs for part in self.parts)
+
+    @property
+    def num_evaluations(self) -> int:
+        return sum(part.num_evaluations for part in self.parts)
+
+    @property
+    def seconds(self) -> float:
+        return sum(part.seconds for part in self.parts)
+
+    @property
+    def kept_bytes(self) -> int:
+        return sum(part.kept_bytes for part in self.parts)
+
+    @property
+    def peak_bytes(self) -> int | None:
+        known = [part.peak_bytes for part in self.parts if part.peak_bytes is not None]
+        return max(known) if known else None
+
+
+Backward = BackwardStats | ChainedStats
+
+
+def chained(parts: Sequence[Backward | None]) -> Backward | None:
+    """The stats of a solve made in parts; None where none of them has a way back of its own."""
+    known: list[BackwardStats] = []
+    for part in parts:
+        if part is not None:
+            known.extend(part.parts if isinstance(part, ChainedStats) else [part])
+    return known[0] if len(known) == 1 else ChainedStats(tuple(known)) if known else None
 
 
 class BackwardMeter:

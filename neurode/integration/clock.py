@@ -18,6 +18,11 @@ from neurode.integration.times import OutputTimes
 NO_ANCHOR = -1
 CUT = 1 - 1e-9
 """A step shorter than this share of what was meant was cut."""
+MaxSteps = Any
+"""A whole number; for many lanes also an array (lanes,) of them."""
+UNSOLVED = 2.0
+"""A step whose equations were not solved is made again about half as long: as if its error were this much too large to
+the power of the error's order."""
 ROUNDING = 4 * np.finfo(np.float64).eps
 
 
@@ -63,8 +68,8 @@ class JointClock:
         self.t1: float = times.last
         self.direction = 1.0 if self.t1 >= self.t else -1.0
         self.anchor, self.last_anchor = 0, len(times.host) - 1
-        # Below this a step no longer moves time.
-        self.smallest = ROUNDING * max(abs(self.t), abs(self.t1))
+        # A step shorter than the rounding of its time no longer moves it; from zero it still has to come to an end.
+        self.least = ROUNDING**2 * abs(self.t1 - self.t)
         self.steps = self.accepted = 0
         self.size = 0.0
         self.history = ErrorHistory(1.0, 1.0, False)
@@ -81,6 +86,16 @@ class JointClock:
     def fail(self, status: Status) -> None:
         """End the solve here."""
         self.status = status
+
+    def limit(self, used: np.ndarray, most: MaxSteps) -> None:
+        """End the solve where it has used up its calls of f."""
+        if self.running and used[0] >= most:
+            self.status = Status.MAX_EVALUATIONS
+
+    def stop(self, lanes: np.ndarray, times: np.ndarray, status: Status) -> None:
+        """End the solve within the step just made. lanes: the one, or none."""
+        if len(lanes):
+            self.t, self.status = float(times[0]), status
 
     def set_first_size(self, size: float) -> None:
         self.size = min(size, self.controller.max_step)
@@ -114,19 +129,27 @@ class JointClock:
         self.passed += 1
         return self.passed - 1
 
-    def judge(self, interval: Interval, ratio: float | None) -> bool:
-        """Take note of an attempted step; ratio None for constant steps. True when it counts."""
+    def judge(self, interval: Interval, ratio: float | None, *, failed: bool = False) -> bool:
+        """Take note of an attempted step; ratio None for constant steps. failed: its equations were not solved. True
+        when it counts."""
         self.steps += 1
         accept = True
+        if ratio is None and failed:
+            accept, self.status = False, Status.NEWTON_FAILED
         if ratio is not None:
+            if failed:
+                ratio = UNSOLVED**self.error_order
             size = abs(interval.t_end - interval.t)
             decision = self.controller.judge(ratio, size, self.history, error_order=self.error_order)
             accept, following, self.history = bool(decision.accept), float(decision.size), decision.history
             # A step cut short by a stop says nothing against the size that was meant.
             cut = accept and bool(self.stops) and size < self.size * CUT
             self.size = max(following, self.size) if cut else following
-            if self.size < self.smallest or (not accept and size <= self.controller.min_step * (1 + 1e-9)):
+            smallest = max(ROUNDING * abs(interval.t), self.least)
+            if self.size < smallest or (not accept and size <= self.controller.min_step * (1 + 1e-9)):
                 self.status = Status.STEP_TOO_SMALL if ratio == ratio and ratio != np.inf else Status.NON_FINITE
+                if failed:
+                    self.status = Status.NEWTON_FAILED
             self.size = max(self.size, self.controller.min_step)
         if accept:
             self.accepted += 1
@@ -142,14 +165,14 @@ class LaneClock:
     """Many lanes, each with its own interval, size and status. `active` lists the lanes still running, in order."""
 
     def __init__(
-        self, times: OutputTimes, controller, max_steps: int, error_order: int, stops: np.ndarray | None = None
+        self, times: OutputTimes, controller, max_steps: MaxSteps, error_order: int, stops: np.ndarray | None = None
     ):
         self.times, self.controller, self.max_steps, self.error_order = times, controller, max_steps, error_order
         lanes = times.host.shape[1]
         self.t, self.t1 = times.first.copy(), times.last
         self.direction = np.where(self.t1 >= self.t, 1.0, -1.0)
         self.anchor, self.last_anchor = np.zeros(lanes, dtype=int), times.last_index
-        self.smallest = ROUNDING * np.maximum(np.abs(self.t), np.abs(self.t1))
+        self.least = ROUNDING**2 * np.abs(self.t1 - self.t)
         # Every active lane attempts every step, so that one number counts for all; a lane gets it when it leaves.
         self.turns = 0
         self.steps, self.accepted = np.zeros(lanes, dtype=int), np.zeros(lanes, dtype=int)
@@ -221,7 +244,7 @@ class LaneClock:
         self.passed[lanes] += 1
         return places, numbers
 
-    def judge(self, interval: Interval, ratio: np.ndarray) -> np.ndarray:
+    def judge(self, interval: Interval, ratio: np.ndarray, *, failed: np.ndarray | None = None) -> np.ndarray:
         """As JointClock.judge, for the active lanes; returns which of them accept. Call `drop_done` afterwards.
 
         With constant steps the ratio only tells whether the step ended finite: a lane that did not is done.
@@ -231,29 +254,41 @@ class LaneClock:
         if isinstance(self.controller, ConstantSteps):
             accept = np.isfinite(ratio)
             self.fail(~accept, Status.NON_FINITE)
+            if failed is not None:
+                accept = accept & ~failed
+                self.fail(failed, Status.NEWTON_FAILED)
         else:
-            accept = self._choose_sizes(interval, ratio, lanes)
+            accept = self._choose_sizes(interval, ratio, lanes, failed)
         good, end = lanes[accept], interval.t_end[accept]
         self.accepted[good] += 1
         self.t[good], self.anchor[good] = end, interval.anchor_end[accept]
         arrived = good[end == self.t1[good]]
         self.status[arrived[self.status[arrived] == Status.RUNNING]] = Status.SUCCESS
-        if self.turns >= self.max_steps:
-            self.status[lanes[self.status[lanes] == Status.RUNNING]] = Status.MAX_STEPS
+        spent = self.turns >= self.max_steps
+        if np.any(spent):
+            self.status[lanes[(self.status[lanes] == Status.RUNNING) & np.broadcast_to(spent, self.t.shape)[lanes]]] = (
+                Status.MAX_STEPS
+            )
         return accept
 
-    def _choose_sizes(self, interval: Interval, ratio: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+    def _choose_sizes(
+        self, interval: Interval, ratio: np.ndarray, lanes: np.ndarray, unsolved: np.ndarray | None
+    ) -> np.ndarray:
         """The next step size of each lane, or its failure. Which lanes accept?"""
+        if unsolved is not None:
+            ratio = np.where(unsolved, UNSOLVED**self.error_order, ratio)
         size = np.abs(interval.t_end - interval.t)
         history = ErrorHistory(*(part[lanes] for part in self.history))
         decision = self.controller.judge(ratio, size, history, error_order=self.error_order)
         accept, following = decision.accept, decision.size
-        failed = following < self.smallest[lanes]
+        failed = following < np.maximum(ROUNDING * np.abs(interval.t), self.least[lanes])
         if self.controller.min_step > 0:
             failed |= ~accept & (size <= self.controller.min_step * (1 + 1e-9))
             following = np.maximum(following, self.controller.min_step)
         if failed.any():
             why = np.where(np.isfinite(ratio), int(Status.STEP_TOO_SMALL), int(Status.NON_FINITE))
+            if unsolved is not None:
+                why = np.where(unsolved, int(Status.NEWTON_FAILED), why)
             self.status[lanes[failed]] = why[failed]
         if self.stops is not None:
             # A step cut short by a stop says nothing against the size that was meant.
@@ -267,6 +302,16 @@ class LaneClock:
     def fail(self, lost: np.ndarray, status: Status) -> None:
         """End those of the active lanes that `lost` (bool) marks."""
         self.status[self.active[lost]] = status
+
+    def limit(self, used: np.ndarray, most: MaxSteps) -> None:
+        """End those active lanes that have used up their calls of f (used: (lanes,), of all)."""
+        lanes = self.active
+        spent = used[lanes] >= np.broadcast_to(most, used.shape)[lanes]
+        self.fail(spent & (self.status[lanes] == Status.RUNNING), Status.MAX_EVALUATIONS)
+
+    def stop(self, lanes: np.ndarray, times: np.ndarray, status: Status) -> None:
+        """End these lanes (original numbers) within the step just made."""
+        self.t[lanes], self.status[lanes] = times, int(status)
 
     def drop_done(self) -> np.ndarray | None:
         """Places (within the active lanes) of those that go on; None when all do."""
@@ -282,7 +327,7 @@ class LaneClock:
 def clock_for(
     times: OutputTimes,
     controller: AdaptiveSteps | ConstantSteps,
-    max_steps: int,
+    max_steps: MaxSteps,
     error_order: int,
     stops: np.ndarray | None = None,
 ):

@@ -7,7 +7,9 @@ from neurode.integration.controller import LAWS, AdaptiveSteps, ConstantSteps
 from neurode.methods.catalogue import adaptive_methods
 from neurode.methods.stepper import AbstractStepper
 
-Tolerance = float | torch.Tensor | None
+FROM_TIME_TO_TIME = ConstantSteps()
+Tolerance = float | torch.Tensor | tuple | list | dict | None
+"""A number, a tensor, or a nest of them in the structure of y0."""
 
 
 def choose_controller(
@@ -47,4 +49,4 @@ def choose_controller(
         raise ValueError("constant steps watch no error, so rtol and atol have no effect. Leave them out.")
     if controller is not None:
         return controller
-    return AdaptiveSteps() if stepper.has_error else ConstantSteps()
+    return LAWS["I"] if stepper.has_error else FROM_TIME_TO_TIME

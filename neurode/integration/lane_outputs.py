@@ -25,6 +25,10 @@ class LaneOutputs:
         self.following += counts
         self.due = self.rising[self.following, np.arange(len(counts))]
 
+    def reading(self, lanes: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Places, among these lanes, of those that have a time before their `end`; nothing counts as read."""
+        return np.flatnonzero(self.due[lanes] < self.sign[lanes] * end)
+
     def before(self, lanes: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(rows of ts, places among these lanes) of all times before each lane's `end`; they count as read."""
         return self._passed(lanes, self.sign[lanes] * end, np.less)

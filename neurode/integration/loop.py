@@ -11,12 +11,17 @@ import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.errors import Status
-from neurode.core.transforms import host_array, host_number, is_finite
+from neurode.core.transforms import host_array, is_finite
+from neurode.integration.callbacks import StepReport
 from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
+from neurode.integration.completion import completed
 from neurode.integration.controller import AdaptiveSteps
+from neurode.integration.events import Marks
 from neurode.integration.first_step import first_step_size
+from neurode.integration.norms import error_ratio, user_norm
 from neurode.integration.problem import AcceptedStep, Attempt, Journal, Keeper, Problem, Trajectory
-from neurode.integration.recorder import Recorder, TracedTimes
+from neurode.integration.recorder import ONE_LANE, Recorder, TracedTimes
+from neurode.integration.watch import Watch
 from neurode.methods.stepper import StepResult
 
 
@@ -51,8 +56,11 @@ class _Run:
         self.recorder = Recorder(problem.save, problem.times, problem.stepper, problem.equation.layout, problem.lanes)
         self.carried: torch.Tensor | None = None  # while the solve starts: f(t0, y0)
         self.tolerances = (problem.rtol, problem.atol)
+        self.norm = user_norm(problem.controller, problem.equation)
+        self.watch = None if problem.events is None else Watch(problem.events, problem.stepper, problem.lanes)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
         self.evaluations = np.zeros(problem.lanes, dtype=int)
+        self.jacobians, self.jacobians_before = np.zeros(problem.lanes, dtype=int), problem.equation.count.jacobians
         self.calls = 0  # of f, for all active lanes alike; a lane gets them when it leaves
 
     def start(self, first: torch.Tensor | None) -> None:
@@ -105,19 +113,23 @@ class _Run:
 
     def _choose_first_size(self, t0: HostTime, controller: AdaptiveSteps) -> None:
         size: HostTime
-        if controller.first_step is not None:
+        if self.problem.first_size is not None:
+            size = self.problem.first_size
+            size = size if self.joint else size[self.clock.active]
+        elif controller.first_step is not None:
             size = controller.first_step if self.joint else np.full(self.y.shape[0], controller.first_step)
         else:
             assert self.carried is not None
             with torch.no_grad():
-                y, first, scale = self.y.detach(), self.carried.detach(), self._scale(self.y.detach().abs())
-                span = self.clock.end - t0
-                size = first_step_size(self.equation, t0, span, y, first, order=self.stepper.order, scale=scale)
+                y, first, span = self.y.detach(), self.carried.detach(), self.clock.end - t0
+                scale, order = self._scale(self.equation.layout.modulus(y)), self.stepper.order
+                size = first_step_size(self.equation, t0, span, y, first, order=order, scale=scale, norm=self.norm)
         self.clock.set_first_size(size)
 
     def advance(self) -> None:
         """One attempted step of all active lanes."""
         interval, calls = self.clock.propose(), self.equation.count.calls
+        self._tell("step", interval)
         traced_times = None
         t, t_end = interval.t, interval.t_end
         if self.traced and self.times.tensor is not None:
@@ -130,20 +142,40 @@ class _Run:
             result = self.stepper.step(self.equation, t, t_end, self.y, self.carried, traced=self.traced)
         self._count(calls)
         if isinstance(self.clock, JointClock):
-            if self.clock.judge(interval, self._ratio(result) if self.adaptive else None):
-                self._accept(interval, None, self.y, self.carried, result, traced_times)
+            failed = result.failed is not None and bool(result.failed.any())
+            ratio = self._ratio(result) if self.adaptive else None
+            accepted = self.clock.judge(interval, ratio, failed=failed)
+            self._tell("accepted" if accepted else "rejected", interval, result, ratio)
+            if accepted:
+                self._accept(self.equation, interval, None, self.y, self.carried, result, traced_times)
                 self.y, self.carried = result.y1, result.carried_next
                 self._jump_jointly()
             else:
                 self.carried = self.stepper.retry(self.carried, result)
+            self._limit_calls()
             return
         ratio = self._ratio(result)
-        accept = self.clock.judge(interval, ratio)
+        accept = self.clock.judge(interval, ratio, failed=result.failed)
+        self._tell("accepted", interval, result, ratio, accept)
+        self._tell("rejected", interval, result, ratio, ~accept)
         self._take_lanes(
             self.clock.active, interval, accept, result, traced_times, clean=bool(np.isfinite(ratio).all())
         )
         self._jump_lanes()
+        self._limit_calls()
         self._drop_done()
+
+    def _limit_calls(self) -> None:
+        if self.problem.max_evaluations is not None:
+            self.clock.limit(self.evaluations + self.calls, self.problem.max_evaluations)
+
+    def _tell(self, kind: str, interval: Interval, result=None, ratio: HostTime | None = None, lanes=None) -> None:
+        """Tell a callback of an attempt. lanes: of those active (bool), None for all."""
+        told = None if self.problem.callbacks is None else getattr(self.problem.callbacks, kind)
+        if told is not None and (lanes is None or lanes.any()):
+            active = self.clock.active if isinstance(self.clock, LaneClock) else None
+            error = ratio if self.adaptive else None
+            told(StepReport.of(self.equation.layout, interval, active, self.y, result, error, lanes))
 
     def _recorded(self, t: HostTime, t_end: HostTime) -> StepResult | None:
         """The step with its graph kept, where that is wanted."""
@@ -171,7 +203,7 @@ class _Run:
         if stops is None or not isinstance(clock, JointClock):
             return
         number = clock.stop_reached()
-        if number is None:
+        if number is None or stops.jump is None:
             return
         self.y = stops.jump(np.array([number]), np.zeros(1, dtype=int), self.y)
         self.carried = self._handed_over(self.equation, clock.now, self.y)
@@ -182,7 +214,7 @@ class _Run:
         if stops is None or not isinstance(clock, LaneClock):
             return
         local, numbers = clock.stops_reached()
-        if len(local) == 0:
+        if len(local) == 0 or stops.jump is None:
             return
         places = torch.from_numpy(local).to(self.y.device)
         jumped = stops.jump(numbers, clock.active[local], self.y.index_select(0, places))
@@ -207,17 +239,18 @@ class _Run:
         keep = self.clock.drop_done()
         if keep is not None:
             self.evaluations[np.delete(before, keep)] += self.calls
+            self.jacobians[np.delete(before, keep)] = self.equation.count.jacobians - self.jacobians_before
             self._keep_lanes(keep)
 
     def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
         """Take the step for the lanes that accept it. clean: whether all lanes of the attempt were finite."""
         if accept.all():
-            self._accept(interval, active, self.y, self.carried, result, traced_times)
+            self._accept(self.equation, interval, active, self.y, self.carried, result, traced_times)
             self.y, self.carried = result.y1, result.carried_next
             return
         if not accept.any():
             return
-        if self.journal is None and not self.traced and self.recorder.reads_times:
+        if self.journal is None and not self.traced and self.recorder.reads_times and self.watch is None:
             self._take_in_place(active, interval, accept, result)
             return
         places = torch.from_numpy(np.flatnonzero(accept)).to(self.y.device)
@@ -225,16 +258,18 @@ class _Run:
         y = self.y.index_select(0, places)
         carried = None if self.carried is None else self.carried.index_select(0, places)
         times = None if traced_times is None else tuple(x.index_select(0, places) for x in traced_times)
+        wanted = self.traced or self.watch is not None or self.stepper.completes
+        equation = self.equation.select(places) if wanted else self.equation
         if self.traced and not clean:
             # Made again without the lanes that went NaN: their rows would reach shared parameters as 0 * NaN.
             t, t_end = (part.t, part.t_end) if times is None else times
-            result = self.stepper.step(self.equation.select(places), t, t_end, y, carried, traced=True)
+            result = self.stepper.step(equation, t, t_end, y, carried, traced=True)
         else:
             following = None if result.carried_next is None else result.carried_next.index_select(0, places)
             chosen = result.y1.index_select(0, places), result.stages.index_select(1, places)
             result = StepResult(*chosen, None, following)
         attempt = Attempt(interval, active, accept, self.y, self.carried)
-        self._accept(part, active[accept], y, carried, result, times, attempt)
+        self._accept(equation, part, active[accept], y, carried, result, times, attempt)
         self.y = self.y.index_copy(0, places, result.y1)
         if self.carried is None or result.carried_next is None:
             self.carried = None
@@ -245,6 +280,7 @@ class _Run:
         """The same where nobody asks for the step of these lanes alone, so that their rows need not be gathered."""
         # The others stay where they are, and pass no time.
         moved = replace(interval, t_end=np.where(accept, interval.t_end, interval.t))
+        result = self._readable(self.equation, moved, active, self.y, result, None)
         self.recorder.take(moved, active, None, self.y, result, None)
         mask = torch.from_numpy(accept).to(self.y.device).unsqueeze(1)
         self.y = torch.where(mask, result.y1, self.y)
@@ -254,18 +290,44 @@ class _Run:
             self.carried = torch.where(mask, result.carried_next, self.carried)
 
     def _accept(
-        self, interval, lanes, y, carried, result, traced_times: TracedTimes, attempt: Attempt | None = None
+        self, equation, interval, lanes, y, carried, result, traced_times: TracedTimes, attempt: Attempt | None = None
     ) -> None:
-        """Write down the step of these lanes. attempt: where not all lanes accepted, that of all."""
+        """Write down the step of these lanes, up to the events that stop them. equation: of these lanes. attempt: where
+        not all lanes accepted, that of all."""
         accepted: Any = self.clock.accepted
         number = accepted if lanes is None else accepted[lanes]
-        rows = self.recorder.take(interval, lanes, number, y, result, traced_times)
+        result = self._readable(equation, interval, lanes, y, result, traced_times)
+        marks = None if self.watch is None else self._watched(self.watch, equation, interval, lanes, y, result)
+        rows = self.recorder.take(interval, lanes, number, y, result, traced_times, marks)
         if self.journal is not None:
             places = None if lanes is None else torch.from_numpy(lanes).to(y.device)
             handed = carried if self.stepper.carries else None
             kept = result.kept if result.kept is not None and self.keeper and self.keeper.accepted(lanes) else None
-            step = AcceptedStep(interval, places, y, handed, rows, kept)
+            step = AcceptedStep(interval, places, y, handed, rows, kept, self.recorder.cut(marks))
             self.journal(step, attempt or Attempt(interval, lanes, None, y, carried), result)
+
+    def _readable(self, equation, interval, lanes, y, result: StepResult, traced_times) -> StepResult:
+        """The step with the slopes that reading inside it needs beyond its own, for the lanes that are read."""
+        if not self.stepper.completes:
+            return result
+        calls, reading = equation.count.calls, self.recorder.reading(interval, lanes, anyway=self.watch is not None)
+        result = completed(self.stepper, equation, interval, traced_times, y, result, reading, traced=self.traced)
+        if lanes is None:
+            self._count(calls)
+        else:
+            self.evaluations[lanes if reading is None else lanes[reading]] += equation.count.calls - calls
+        return result
+
+    def _watched(self, watch: Watch, equation, interval, lanes, y, result: StepResult) -> Marks | None:
+        """The events of a step; those that stop a lane end it there."""
+        numbers = ONE_LANE if lanes is None else lanes
+        marks, lost = watch.look(equation, interval, numbers, y, result)
+        if lost is not None:
+            self.clock.stop(numbers[lost], np.atleast_1d(interval.t_end)[lost], Status.NON_FINITE)
+        if marks is not None:
+            stopped = ~np.isnan(marks.end)
+            self.clock.stop(numbers[stopped], marks.end[stopped], Status.EVENT)
+        return marks
 
     def _keep_lanes(self, keep: np.ndarray) -> None:
         """Only these of the active lanes go on: the others leave the computation."""
@@ -286,18 +348,12 @@ class _Run:
 
     @torch.no_grad()
     def _ratio(self, result: StepResult) -> HostTime:
-        """Error over tolerance in the root mean square over each lane; the one moment a step waits for the device.
-
-        With constant steps: 0 where the step ended finite, NaN where not.
-        """
+        """Error over tolerance, for which a step waits for the device; with constant steps NaN where one ended so."""
         if not self.adaptive:
             return np.where(host_array(torch.isfinite(result.y1).all(dim=1)), 0.0, np.nan)
-        scale = self._scale(torch.maximum(self.y.detach().abs(), result.y1.detach().abs()))
-        assert result.error is not None
-        ratio = result.error.div_(scale)
-        if self.joint:
-            return host_number(torch.linalg.vector_norm(ratio)) / max(1, scale.numel()) ** 0.5
-        return host_array(torch.linalg.vector_norm(ratio, dim=1).double()) / max(1, scale.shape[1]) ** 0.5
+        layout = self.equation.layout
+        scale = self._scale(torch.maximum(layout.modulus(self.y.detach()), layout.modulus(result.y1.detach())))
+        return error_ratio(result, scale, joint=self.joint, reals=layout.reals, norm=self.norm)
 
     def _anchored(self, time: HostTime, anchor: Any) -> torch.Tensor:
         """A time as a tensor that carries the gradient of the row of ts it is taken from."""
@@ -331,6 +387,10 @@ class _Run:
             steps=np.atleast_1d(clock.steps),
             accepted=np.atleast_1d(clock.accepted),
             evaluations=self.evaluations + self.calls if self.joint else self.evaluations,
+            jacobians=self.jacobians + self.equation.count.jacobians - self.jacobians_before
+            if self.joint
+            else self.jacobians,
             reached=np.atleast_1d(clock.t),
             last_size=np.atleast_1d(clock.size),
+            events=recorder.event_rows(),
         )

@@ -8,10 +8,12 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from neurode.core.equation import AbstractEquation
+from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.tape import TapeScope
-from neurode.integration.clock import Interval
+from neurode.integration.callbacks import Callbacks
+from neurode.integration.clock import Interval, MaxSteps
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
+from neurode.integration.events import EventRows, Watched
 from neurode.integration.recorder import EndRows, Recorder, StepRows
 from neurode.integration.save import Save
 from neurode.integration.stops import Stops
@@ -24,7 +26,10 @@ class Problem:
     """Everything a solve needs, checked: what `solve` hands to a gradient, and a gradient to the loop.
 
     y0: packed (core.state). rtol, atol: floats or tensors that broadcast against it; used by adaptive control only.
-    stops: where steps have to end and the state jumps; not for a traced solve.
+    max_steps: attempted steps at most; per sample also an array (lanes,). stops: where steps have to end and the state
+    jumps; a jump is not for a traced solve. events: what is watched. callbacks: told of each step. max_evaluations: no
+    step begins with so many calls of f; per sample also an array. first_size: of the first step, a float or (lanes,);
+    None: chosen.
     """
 
     equation: AbstractEquation
@@ -35,8 +40,12 @@ class Problem:
     save: Save
     rtol: float | torch.Tensor
     atol: float | torch.Tensor
-    max_steps: int
+    max_steps: MaxSteps
     stops: Stops | None = None
+    events: Watched | None = None
+    callbacks: Callbacks | None = None
+    max_evaluations: MaxSteps | None = None
+    first_size: HostTime | None = None
 
     @property
     def lanes(self) -> int:
@@ -48,7 +57,8 @@ class AcceptedStep:
     """One accepted step as a gradient needs it to make it again: where it began, and which saved rows it wrote.
 
     lanes: index tensor of the original lanes, None for all. carried: what the step was handed, where its method carries
-    anything. kept: the step with its graph, where that was kept on the way.
+    anything. kept: the step with its graph, where that was kept on the way. cut: of lanes that an event stopped within
+    the step, places among its lanes and the states (places, width) there.
     """
 
     interval: Interval
@@ -57,6 +67,7 @@ class AcceptedStep:
     carried: torch.Tensor | None
     rows: StepRows
     kept: KeptStep | None = None
+    cut: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,5 +120,7 @@ class Trajectory:
     steps: np.ndarray
     accepted: np.ndarray
     evaluations: np.ndarray
+    jacobians: np.ndarray
     reached: np.ndarray
     last_size: np.ndarray
+    events: EventRows | None = None

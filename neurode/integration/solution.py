@@ -1,6 +1,6 @@
 """What a solve returns: values, how it ended, what it cost, and (save="dense") a function of time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -9,8 +9,9 @@ import torch
 from neurode.core.errors import Status
 from neurode.core.nest import describe
 from neurode.core.state import State, StateLayout
-from neurode.core.transforms import bare, host_array
-from neurode.integration.backward_stats import BackwardStats
+from neurode.core.transforms import bare, host_array, is_wrapped
+from neurode.integration.backward_stats import Backward
+from neurode.integration.events import EventLog
 from neurode.integration.recorder import DenseRows
 from neurode.integration.times import OutputTimes
 
@@ -20,7 +21,9 @@ class Stats:
     """Cost of a solve: 0-d tensors (joint) or (batch,) tensors (per sample), int64.
 
     num_evaluations: calls of f while the sample took part. num_steps: attempted steps, of which num_accepted counted
-    and num_rejected were made again shorter. engine: which engine ran.
+    and num_rejected were made again shorter. engine: which engine ran. num_jacobians: how often the field's Jacobian
+    was made (each time one of the evaluations, and as many gradients as a block of it has rows); 0 with explicit
+    methods.
     """
 
     num_evaluations: torch.Tensor
@@ -28,6 +31,7 @@ class Stats:
     num_accepted: torch.Tensor
     num_rejected: torch.Tensor
     engine: str = "eager"
+    num_jacobians: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,12 @@ class Solution:
     """The result of `solve`.
 
     ts: the times of `ys`. ys: (n, *y0.shape) for a tensor state, a tuple or dict of such for others; times that were
-    not reached are NaN. lengths: (batch,) rows of each sample where they differ (the rest is NaN), else None.
+    not reached, also for a terminal event, are NaN. lengths: (batch,) rows of each sample where they differ (the rest
+    is NaN), else None.
     status: Status as int tensor, 0-d (joint) or (batch,). stats: the cost. backward: the cost of the way back, filled
     in when it has run; None with gradient="direct", or where nothing wanted a gradient. reached: the time each got to.
     last_step: size of the next step the controller would have tried, for `AdaptiveSteps(first_step=...)` of a following
-    solve.
+    solve. events: what happened on the way, where the solve was given events.
     """
 
     ts: torch.Tensor
@@ -50,12 +55,17 @@ class Solution:
     reached: torch.Tensor
     last_step: torch.Tensor
     dense: "Dense | None" = None
-    backward: BackwardStats | None = None
+    backward: Backward | None = None
+    events: EventLog | None = None
 
     @property
     def succeeded(self) -> bool:
-        """Did every sample reach the end of its interval?"""
-        return bool((bare(self.status) == int(Status.SUCCESS)).all())
+        """Did every sample reach the end of its interval, or a terminal event?"""
+        if not is_wrapped(self.status):  # mostly one number, for which numpy takes a tenth of the time
+            numbers = host_array(self.status)
+            return not numbers.any() or bool(np.isin(numbers, (Status.SUCCESS, Status.EVENT)).all())
+        status = bare(self.status)
+        return bool(((status == int(Status.SUCCESS)) | (status == int(Status.EVENT))).all())
 
     def evaluate(self, t: torch.Tensor | float) -> State:
         """The solution at any times inside the solve, by the method's own dense output; differentiable, also by t.
@@ -78,6 +88,39 @@ class Dense(Protocol):
     def evaluate(self, t: torch.Tensor | float) -> State: ...
 
 
+@dataclass(frozen=True)
+class DenseTable:
+    """Rows of steps kept whole, as the dense output reads them.
+
+    starts: (rows, width). stages: (stages, rows, width). t, size: (rows,) float64, where each row begins and how long
+    it is, with gradients where ts has them. cut: (rows,) on the host, up to where each is read. lane: (rows,).
+    """
+
+    starts: torch.Tensor
+    stages: torch.Tensor
+    t: torch.Tensor
+    size: torch.Tensor
+    cut: np.ndarray
+    lane: np.ndarray
+
+    @classmethod
+    def of(cls, starts: torch.Tensor, stages: torch.Tensor, dense: DenseRows, times: OutputTimes) -> "DenseTable":
+        def joined(parts: list[np.ndarray], dtype=float) -> np.ndarray:
+            return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
+
+        begin, end, lane = joined(dense.t), joined(dense.t_end), joined(dense.lane, int)
+        t = _traced_times(times, begin, dense.anchor, lane, starts.device)
+        size = _traced_times(times, end, dense.anchor_end, lane, starts.device) - t
+        return cls(starts, stages, t, size, joined(dense.cut or dense.t_end), lane)
+
+    @classmethod
+    def chained(cls, tables: "list[DenseTable]") -> "DenseTable":
+        """Of solves that follow one another."""
+        starts, t, size = (torch.cat([getattr(one, name) for one in tables]) for name in ("starts", "t", "size"))
+        cut, lane = (np.concatenate([getattr(one, name) for one in tables]) for name in ("cut", "lane"))
+        return cls(starts, torch.cat([one.stages for one in tables], dim=1), t, size, cut, lane)
+
+
 class DenseOutput:
     """Polynomials in time, one a step and lane.
 
@@ -85,27 +128,15 @@ class DenseOutput:
     """
 
     def __init__(
-        self,
-        layout: StateLayout,
-        starts: torch.Tensor,
-        stages: torch.Tensor,
-        dense_matrix: np.ndarray,
-        dense: DenseRows,
-        y0: torch.Tensor,
-        times: OutputTimes,
+        self, layout: StateLayout, table: DenseTable, dense_matrix: np.ndarray, y0: torch.Tensor, times: OutputTimes
     ):
-        self.layout, self.y0 = layout, layout.flat(y0)
+        self.layout, self.y0, self.matrix = layout, layout.flat(y0), dense_matrix
         self.t0 = np.atleast_1d(times.first)
-        self.starts, self.stages, self.matrix = starts, stages, dense_matrix
-        rows_t = np.concatenate(dense.t) if dense.t else np.zeros(0)
-        rows_end = np.concatenate(dense.t_end) if dense.t_end else np.zeros(0)
-        rows_lane = np.concatenate(dense.lane) if dense.lane else np.zeros(0, dtype=int)
-        device = layout.device
-        self.row_t = _traced_times(times, rows_t, dense.anchor, rows_lane, device)
-        self.row_size = _traced_times(times, rows_end, dense.anchor_end, rows_lane, device) - self.row_t
-        self.rows_of = [np.flatnonzero(rows_lane == lane) for lane in range(len(self.t0))]
+        self.starts, self.stages = table.starts, table.stages
+        self.row_t, self.row_size = table.t, table.size
+        self.rows_of = [np.flatnonzero(table.lane == lane) for lane in range(len(self.t0))]
         self.edges = [
-            np.concatenate([self.t0[lane : lane + 1], rows_end[rows]]) for lane, rows in enumerate(self.rows_of)
+            np.concatenate([self.t0[lane : lane + 1], table.cut[rows]]) for lane, rows in enumerate(self.rows_of)
         ]
         self._coefficients: torch.Tensor | None = None
 
@@ -135,7 +166,7 @@ class DenseOutput:
                 raise ValueError(f"t has {times.shape[1]} columns, but the batch has {len(self.t0)} samples.")
             rows = np.stack([self._rows_at(host[:, lane], lane) for lane in range(len(self.t0))], axis=1)
             return self.layout.unpack_rows(self._read(times, rows))
-        sizes = {shape[0] if shape else None for shape in self.layout.shapes}
+        sizes = {shape[0] if shape else None for shape in self.layout.part_shapes}
         if sizes != {times.shape[1]}:
             raise ValueError(
                 f"t has {times.shape[1]} columns, but the state's first axis has length {sorted(map(str, sizes))}. "
@@ -218,7 +249,7 @@ class DenseOutput:
             else:
                 start = self.y0[0, begin : begin + width].view(batch, inner)
                 values = start.repeat(n, 1)
-            parts.append(values.view(n, batch, *shape[1:]))
+            parts.append(self.layout.seen(values.view(n, batch, *shape[1:])))
             begin += width
         if self.layout.kind == "tensor":
             return parts[0]

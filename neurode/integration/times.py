@@ -1,6 +1,7 @@
 """Output times on the host: one list for all, or one a sample; checked once, kept in float64."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from neurode.core.equation import HostTime
 from neurode.core.nest import describe
 from neurode.core.transforms import host_array, is_differentiated
 
+REMEMBERED_BYTES = 65_536
+"""Times that are remembered as checked take no more than this."""
 TimesLike = torch.Tensor | np.ndarray | list | tuple
 
 
@@ -75,18 +78,34 @@ def read_times(ts: TimesLike, *, lanes: int, per_sample: bool, device: torch.dev
             "" if per_sample or tensor.ndim != 2 else " Times of their own for each sample need batching='per_sample'."
         )
         raise ValueError(f"ts must have shape {allowed} with n >= 1, but is {describe(ts)}.{hint}")
-    host = host_array(tensor).astype(np.float64)
-    if per_sample and tensor.ndim == 1:
-        host = np.repeat(host[:, None], lanes, axis=1)
-    if per_sample and host.shape[1] != lanes:
-        raise ValueError(f"ts has {host.shape[1]} columns, but the batch has {lanes} samples. Pass (n, {lanes}).")
-    _check_monotone(host)
+    numbers = host_array(tensor)
+    spread = lanes if per_sample else None
+    if numbers.nbytes <= REMEMBERED_BYTES:
+        host, lengths = _checked(numbers.tobytes(), numbers.dtype, numbers.shape, spread)
+    else:
+        host, lengths = _host_times(numbers, spread)
     differentiable = None
     if is_differentiated(tensor):
         differentiable = tensor.unsqueeze(1).expand(-1, lanes) if per_sample and tensor.ndim == 1 else tensor
-    padding = np.isnan(host)
-    lengths = (~padding).sum(axis=0) if padding.any() else None
     return OutputTimes(host, differentiable, lengths, tensor.detach())
+
+
+@lru_cache(maxsize=64)
+def _checked(numbers: bytes, dtype: np.dtype, shape: tuple[int, ...], spread: int | None) -> tuple[np.ndarray, Any]:
+    """The same times come again and again, and to check them costs as much as to solve a small equation."""
+    return _host_times(np.frombuffer(numbers, dtype).reshape(shape), spread)
+
+
+def _host_times(numbers: np.ndarray, spread: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """host and lengths of `OutputTimes`. spread: the number of lanes where each sample has its own, else None."""
+    host = numbers.astype(np.float64)
+    if spread is not None and host.ndim == 1:
+        host = np.repeat(host[:, None], spread, axis=1)
+    if spread is not None and host.shape[1] != spread:
+        raise ValueError(f"ts has {host.shape[1]} columns, but the batch has {spread} samples. Pass (n, {spread}).")
+    _check_monotone(host)
+    padding = np.isnan(host)
+    return host, (~padding).sum(axis=0) if padding.any() else None
 
 
 def _ragged(lists: list[torch.Tensor], lanes: int, device: torch.device) -> OutputTimes:

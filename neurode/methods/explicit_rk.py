@@ -1,6 +1,6 @@
 """The explicit Runge-Kutta step of any tableau, and its exact derivative."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,11 @@ class ExplicitRungeKutta(AbstractStepper):
     @cached_property
     def slopes(self) -> Slopes:
         return Slopes(self.tableau, self.tableau.num_stages)
+
+    @cached_property
+    def readable(self) -> Slopes:
+        """The slopes, and those that only dense output needs."""
+        return Slopes(self.tableau, self.tableau.num_slopes)
 
     @cached_property
     def weighted(self) -> Slopes:
@@ -46,7 +51,17 @@ class ExplicitRungeKutta(AbstractStepper):
 
     @property
     def error_order(self) -> int:
-        return 1 + (self.tableau.order if self.tableau.embedded_order is None else self.tableau.embedded_order)
+        tableau = self.tableau
+        fine = 1 + (tableau.order if tableau.embedded_order is None else tableau.embedded_order)
+        return fine if tableau.coarse_order is None else 2 * fine - (1 + tableau.coarse_order)
+
+    @property
+    def completes(self) -> bool:
+        return bool(self.tableau.extra_c)
+
+    @property
+    def num_made(self) -> int:
+        return self.tableau.num_stages
 
     def step(
         self,
@@ -72,10 +87,17 @@ class ExplicitRungeKutta(AbstractStepper):
     def _result(self, size, y, stages, argument, kept: KeptStep | None = None) -> StepResult:
         tableau, table = self.tableau, self.slopes.table(y)
         y1 = argument if tableau.fsal else advance(y, stages, tableau.num_stages, table.combine, size)
-        error = None
-        if table.error is not None:
-            error = combination(stages, tableau.num_stages, table.error).mul_(size)
-        return StepResult(y1, stages, error, stages[-1] if tableau.fsal else None, kept)
+        following = stages[tableau.num_stages - 1] if tableau.fsal else None
+        error, coarse = self.errors(y, stages, size)
+        return StepResult(y1, stages, error, following, kept, coarse_error=coarse)
+
+    def errors(self, y, stages: torch.Tensor, size) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """The estimate of the error, and the coarser one, as far as the method has them."""
+        count, table = self.tableau.num_stages, self.slopes.table(y)
+        error, coarse = (
+            None if row is None else combination(stages, count, row).mul_(size) for row in (table.error, table.coarse)
+        )
+        return error, coarse
 
     def _traced_step(self, equation, t, t_end, y, carried) -> StepResult:
         """The same step without writing in place, so that autograd can follow it (also through t and t_end as
@@ -84,14 +106,20 @@ class ExplicitRungeKutta(AbstractStepper):
         stages, argument, size = self.slopes.evaluate_traced(equation, t, t_end, y, carried)
         y1 = argument if tableau.fsal else traced_advance(y, stages, tableau.b_vector, size)
         stacked = torch.stack(stages)
-        error = None
-        if tableau.has_error:
-            # Steps are chosen by values: the error estimate takes no part in the gradient.
-            table = self.slopes.table(y)
-            plain = size if isinstance(size, float) else size.detach()
-            assert table.error is not None
-            error = combination(stacked.detach(), tableau.num_stages, table.error).mul_(plain)
-        return StepResult(y1, stacked, error, stages[-1] if tableau.fsal else None)
+        # Steps are chosen by values: the error estimate takes no part in the gradient.
+        error, coarse = self.errors(y, stacked.detach(), size if isinstance(size, float) else size.detach())
+        return StepResult(y1, stacked, error, stages[-1] if tableau.fsal else None, coarse_error=coarse)
+
+    def complete(self, equation, t, t_end, y, result: StepResult, *, traced: bool) -> StepResult:
+        if len(result.stages) == self.tableau.num_slopes:
+            return result
+        if traced:
+            return replace(result, stages=self.readable.complete_traced(equation, t, t_end, y, result.stages))
+        if result.kept is None:
+            return replace(result, stages=self.readable.complete(equation, t, t_end, y, result.stages))
+        scope = result.kept.scope
+        recorded = self.readable.complete_recorded(scope, t, t_end, result.kept.replayed.recorded)
+        return replace(result, stages=recorded.stages, kept=KeptStep(scope, Replayed(recorded.stages, recorded)))
 
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:
         matrix = self.tableau.dense_matrix
@@ -107,8 +135,7 @@ class ExplicitRungeKutta(AbstractStepper):
         return self.tableau.dense_matrix
 
     def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
-        del read  # every slope takes part in the step itself
-        recorded = self.slopes.record(scope, t, t_end, y, carried)
+        recorded = (self.readable if read else self.slopes).record(scope, t, t_end, y, carried)
         return Replayed(recorded.stages, recorded)
 
     def pull_back(self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar) -> StepGradient:
@@ -119,7 +146,7 @@ class ExplicitRungeKutta(AbstractStepper):
                 stages_bar = torch.zeros_like(recorded.stages)
             else:
                 stages_bar = stages_bar.clone(memory_format=torch.contiguous_format)
-            stages_bar[-1].add_(next_bar)
+            stages_bar[self.tableau.num_stages - 1].add_(next_bar)
             pulled = recorded.pull_back(scope, stages_bar, y1_bar)
             return StepGradient(pulled.y, pulled.first, pulled.t, pulled.t_end)
         pulled = recorded.pull_increment(scope, self.tableau.b_vector, y1_bar, stages_bar)

@@ -85,7 +85,18 @@ class UndoableRungeKutta(AbstractUndoable):
         traced: bool,
     ) -> StepResult:
         result = self.base.step(equation, t, t_end, y, None, traced=traced)
-        return StepResult(result.y1, result.stages, result.error, None)
+        return StepResult(result.y1, result.stages, result.error, None, coarse_error=result.coarse_error)
+
+    @property
+    def completes(self) -> bool:
+        return self.base.completes
+
+    @property
+    def num_made(self) -> int:
+        return self.base.num_made
+
+    def complete(self, equation, t, t_end, y, result: StepResult, *, traced: bool) -> StepResult:
+        return self.base.complete(equation, t, t_end, y, result, traced=traced)
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -93,7 +104,7 @@ class UndoableRungeKutta(AbstractUndoable):
 
     def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
         del carried
-        slopes = self.base.slopes if read else self.base.weighted
+        slopes = self.base.readable if read else self.base.weighted
         recorded = slopes.record(scope, t, t_end, y)
         return Replayed(recorded.stages, recorded)
 

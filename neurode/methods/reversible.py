@@ -37,7 +37,8 @@ class ReversibleRungeKutta(AbstractUndoable):
     base: the method whose increments are used. coupling: l, in (0, 1]; at 1 the states are pulled together by nothing;
     the smaller, the stabler forward, and the more rounding grows in the inverse (by 1/l a step).
     A step's stages are the slopes of Psi_h, with which dense output and error estimate are the base's, and the pull
-    (1 - l)(z - y) / h as one more slope, so that dense output meets both ends of the step.
+    (1 - l)(z - y) / h as one more slope, so that dense output meets both ends of the step. What dense output needs
+    beyond the stages of the base is made at every step.
     """
 
     base: ExplicitRungeKutta
@@ -100,32 +101,30 @@ class ReversibleRungeKutta(AbstractUndoable):
         if traced:
             return self._traced_step(equation, t, t_end, y, carried)
         z, size = carried, step_size(t, t_end, y)
-        stages, _ = self.base.slopes.evaluate(equation, t, t_end, z, None)
+        stages, _ = self.base.readable.evaluate(equation, t, t_end, z, None)
         y1 = self._increment(stages, size).add_(y, alpha=self.coupling).add_(z, alpha=1 - self.coupling)
         back, _ = self.base.weighted.evaluate(equation, t_end, t, y1, None)
         z1 = z - self._increment(back, -size)
         # A second state that is NaN or infinite makes the first one NaN, which is watched.
         y1 = y1.add_(z1 - z1)
-        error, table = None, self.base.slopes.table(y)
-        if table.error is not None:
-            error = combination(stages, len(stages), table.error).mul_(size)
+        error, coarse = self.base.errors(y, stages, size)
         pull = (z - y).mul_(1 - self.coupling).div_(size)
-        return StepResult(y1, torch.cat((stages, pull.unsqueeze(0))), error, z1)
+        return StepResult(y1, torch.cat((stages, pull.unsqueeze(0))), error, z1, coarse_error=coarse)
 
     def _traced_step(self, equation, t, t_end, y, z) -> StepResult:
         """The same step in operations that autograd follows."""
         weights = self.base.tableau.b_vector
-        slopes, _, size = self.base.slopes.evaluate_traced(equation, t, t_end, z, None)
-        y1 = traced_advance(self.coupling * y + (1 - self.coupling) * z, slopes, weights, size)
+        slopes, _, size = self.base.readable.evaluate_traced(equation, t, t_end, z, None)
+        y1 = traced_advance(
+            self.coupling * y + (1 - self.coupling) * z, slopes[: self.base.tableau.num_stages], weights, size
+        )
         back, _, back_size = self.base.weighted.evaluate_traced(equation, t_end, t, y1, None)
         z1 = traced_advance(z, back, -weights[: len(back)], back_size)
         y1 = y1 + (z1 - z1).detach()
         pull = (z - y) * (1 - self.coupling) / size
-        error, table = None, self.base.slopes.table(y)
-        if table.error is not None:
-            plain = size if isinstance(size, float) else size.detach()
-            error = combination(torch.stack(slopes).detach(), len(slopes), table.error).mul_(plain)
-        return StepResult(y1, torch.stack((*slopes, pull)), error, z1)
+        plain = size if isinstance(size, float) else size.detach()
+        error, coarse = self.base.errors(y, torch.stack(slopes).detach(), plain)
+        return StepResult(y1, torch.stack((*slopes, pull)), error, z1, coarse_error=coarse)
 
     def _increment(self, stages: torch.Tensor, size) -> torch.Tensor:
         """Psi = h sum_i b[i] k[i]."""
@@ -179,7 +178,7 @@ class ReversibleRungeKutta(AbstractUndoable):
         return back.y, up.y - self._increment_of(back.stages, back.size)
 
     def _record_up(self, scope: TapeScope, t, t_end, z: torch.Tensor, read: bool) -> RecordedSlopes:
-        return (self.base.slopes if read else self.base.weighted).record(scope, t, t_end, z)
+        return (self.base.readable if read else self.base.weighted).record(scope, t, t_end, z)
 
     @torch.no_grad()
     def _increment_of(self, slopes: torch.Tensor, size) -> torch.Tensor:

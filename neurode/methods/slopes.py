@@ -16,13 +16,14 @@ from neurode.methods.tableau import Tableau
 
 @dataclass(frozen=True)
 class SlopeTable:
-    """The tableau as tensors. rows[i]: a[i][:i]; combine: b; error. few[i]: the pairs (j, a[i][j]) that are not zero,
-    where they are at most two."""
+    """The tableau as tensors. rows[i]: a[i][:i]; combine: b; error, and the coarser one. few[i]: the pairs
+    (j, a[i][j]) that are not zero, where they are at most two."""
 
     rows: tuple[torch.Tensor, ...]
     few: tuple[tuple[tuple[int, float], ...] | None, ...]
     combine: torch.Tensor
     error: torch.Tensor | None
+    coarse: torch.Tensor | None
 
 
 @lru_cache(maxsize=256)
@@ -32,7 +33,7 @@ def _table(tableau: Tableau, count: int, dtype: torch.dtype, device: torch.devic
 
     matrix = tableau.a_matrix[:count, :count]
     pairs = [tuple((j, row[j]) for j in np.flatnonzero(row).tolist()) for row in matrix]
-    whole = count == tableau.num_stages and tableau.b_error is not None
+    whole = count >= tableau.num_stages
     # Made once and used in every solve: it must not belong to the transform or the inference mode of the first one.
     with outside(), torch.inference_mode(False):
         return SlopeTable(
@@ -40,6 +41,9 @@ def _table(tableau: Tableau, count: int, dtype: torch.dtype, device: torch.devic
             few=tuple(row if len(row) <= 2 else None for row in pairs),
             combine=tensor(tableau.b_vector[:count]),
             error=tensor([float(x) for x in tableau.b_error]) if whole and tableau.b_error is not None else None,
+            coarse=tensor([float(x) for x in tableau.coarse_error])
+            if whole and tableau.coarse_error is not None
+            else None,
         )
 
 
@@ -58,8 +62,8 @@ class RecordedSlopes:
     """Slopes whose calls of f each have a graph of their own on a tape, from the call's argument on.
 
     What lies between the calls is linear, and pulled back by hand. calls: one a slope, None for one that was handed
-    over. stages: (count, *y.shape), the slopes without graphs. argument: of the last one. size: a number, or a column a
-    lane.
+    over. stages: (count, *y.shape), the slopes without graphs. argument: of the last one that is a stage (dense output
+    may need slopes beyond). size: a number, or a column a lane.
     """
 
     slopes: "Slopes"
@@ -72,7 +76,7 @@ class RecordedSlopes:
     def pull_back(
         self, scope: TapeScope, stages_bar: torch.Tensor, argument_bar: torch.Tensor | None = None
     ) -> PulledSlopes:
-        """The exact derivative, from gradients of all slopes and of the last argument. Uses stages_bar up."""
+        """The exact derivative, from gradients of all slopes and of `argument`. Uses stages_bar up."""
         table, timed = self.slopes.table(self.y), scope.tape.time
         y_bar, t_bars, size_bar = None, [], None
         flat = stages_bar.view(len(self.calls), -1)
@@ -81,8 +85,8 @@ class RecordedSlopes:
             if call is None:
                 continue
             bar, t_bar = scope.pull(call, stages_bar[i])
-            if argument_bar is not None:
-                bar, argument_bar = bar + argument_bar, None
+            if argument_bar is not None and i == self.slopes.last_stage:
+                bar = bar + argument_bar
             if timed:
                 t_bars.append((self.slopes.tableau.nodes[i], t_bar))
                 if i > 0:
@@ -155,6 +159,10 @@ class Slopes:
     tableau: Tableau
     count: int
 
+    @property
+    def last_stage(self) -> int:
+        return min(self.count, self.tableau.num_stages) - 1
+
     def table(self, like: torch.Tensor) -> SlopeTable:
         return _table(self.tableau, self.count, like.dtype, like.device)
 
@@ -180,11 +188,47 @@ class Slopes:
             stages[i] = equation(times[i], argument)
         return stages, argument
 
+    def complete(
+        self, equation: AbstractEquation, t: HostTime, t_end: HostTime, y: torch.Tensor, known: torch.Tensor
+    ) -> torch.Tensor:
+        """(count, *y.shape), of which the first ones are known."""
+        times = equation.times(self._times(t, t_end)[len(known) :])
+        stages, arguments = self._arguments(step_size(t, t_end, y), y)
+        stages[: len(known)] = known
+        for i, time in enumerate(times, start=len(known)):
+            stages[i] = equation(time, arguments(i))
+        return stages
+
+    def complete_traced(
+        self, equation: AbstractEquation, t: StepTime, t_end: StepTime, y: torch.Tensor, known: torch.Tensor
+    ) -> torch.Tensor:
+        """The same in operations that autograd follows."""
+        size, times = self._traced_times(equation, t, t_end, y)
+        stages = list(known.unbind(0))
+        for i in range(len(known), self.count):
+            stages.append(equation(times[i], traced_advance(y, stages, self.tableau.a_matrix[i, :i], size)))
+        return torch.stack(stages)
+
+    def complete_recorded(
+        self, scope: TapeScope, t: HostTime, t_end: HostTime, known: "RecordedSlopes"
+    ) -> "RecordedSlopes":
+        """The same on the tape that the known ones are recorded on."""
+        y, calls, first = known.y, list(known.calls), len(known.calls)
+        times = scope.equation.times(self._times(t, t_end)[first:])
+        stages, arguments = self._arguments(known.size, y)
+        with torch.no_grad():
+            stages[:first] = known.stages
+            for i, time in enumerate(times, start=first):
+                call = scope.record(time, arguments(i))
+                calls.append(call)
+                stages[i] = call.value
+        return RecordedSlopes(self, y, calls, known.size, stages, known.argument)
+
     def record(
         self, scope: TapeScope, t: HostTime, t_end: HostTime, y: torch.Tensor, first: torch.Tensor | None = None
     ) -> RecordedSlopes:
         """The same, to the last bit, with the calls on `scope`."""
-        argument, calls, size = y, [], step_size(t, t_end, y)
+        of_last, calls, size = y, [], step_size(t, t_end, y)
         times = scope.equation.times(self._times(t, t_end))
         stages, arguments = self._arguments(size, y)
         with torch.no_grad():
@@ -194,10 +238,12 @@ class Slopes:
                     calls.append(None)
                     continue
                 argument = arguments(i)
+                if i == self.last_stage:
+                    of_last = argument
                 call = scope.record(times[i], argument)
                 calls.append(call)
                 stages[i] = call.value
-        return RecordedSlopes(self, y, calls, size, stages, argument)
+        return RecordedSlopes(self, y, calls, size, stages, of_last)
 
     def _arguments(self, size: float | torch.Tensor, y: torch.Tensor):
         """An empty buffer for the slopes, and what gives the argument of slope i once those before it are there."""

@@ -21,6 +21,8 @@ class StepResult:
     y1: like y. stages: (stages, *y.shape). error: like y, None without an estimate.
     carried_next: what the following step is handed (see AbstractStepper), like y; else None.
     kept: the step as `replay` gives it, where it was recorded on the way.
+    failed: (lanes,) bool on the host: where the equations of an implicit step were not solved; None for nowhere.
+    coarse_error: a second, coarser estimate beside `error`, if the method judges its steps by both.
     """
 
     y1: torch.Tensor
@@ -28,13 +30,16 @@ class StepResult:
     error: torch.Tensor | None
     carried_next: torch.Tensor | None
     kept: "KeptStep | None" = None
+    failed: np.ndarray | None = None
+    coarse_error: torch.Tensor | None = None
 
 
 class AbstractStepper(ABC):
     """One step of a method. Frozen: whatever evolves is an argument or returned.
 
-    Beside the state a step may be handed one more tensor like it by the step before, `carried`: f at the step's
-    beginning where the method has it anyway (first same as last), or a second state that evolves beside the first.
+    Beside the state a step may be handed one more tensor by the step before, `carried`: f at the step's beginning where
+    the method has it anyway (first same as last), a second state that evolves beside the first, or what is left of the
+    steps before. It is like the state but for its last axis, which may be longer (`carried_zeros`).
     """
 
     @property
@@ -46,6 +51,21 @@ class AbstractStepper(ABC):
     @abstractmethod
     def order(self) -> int:
         """Order of the solution."""
+
+    @property
+    def dense_order(self) -> int:
+        """Order of the dense output between the ends of steps."""
+        return self.order
+
+    @property
+    def linearises(self) -> bool:
+        """Does a step need the field's Jacobian? Then it is not for equations that autograd cannot follow."""
+        return False
+
+    def within(self, rtol: float, atol: float) -> "AbstractStepper":
+        """The stepper for a solve that keeps its errors to these tolerances; the smallest ones, where they differ."""
+        del rtol, atol
+        return self
 
     @property
     @abstractmethod
@@ -70,6 +90,10 @@ class AbstractStepper(ABC):
     def begin_bar(self, carried_bar: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """The derivative of `begin`: gradients of y0 and of f(t0, y0), None for zero."""
         return None, carried_bar
+
+    def carried_zeros(self, y0: torch.Tensor) -> torch.Tensor:
+        """Zeros like what a step hands over."""
+        return torch.zeros_like(y0)
 
     def retry(self, carried: torch.Tensor | None, rejected: StepResult) -> torch.Tensor | None:
         """What the next attempt from the same place is handed: f at the beginning is known from the rejected one."""
@@ -100,6 +124,30 @@ class AbstractStepper(ABC):
         """The step, to the last bit, with its graph kept on `scope`; None where the method cannot."""
         del scope, t, t_end, y, carried
         return None
+
+    @property
+    def completes(self) -> bool:
+        """Does reading inside a step need slopes that the step itself is made without?"""
+        return False
+
+    @property
+    def num_made(self) -> int:
+        """Of a method that completes: how many slopes the step itself makes."""
+        raise TypeError(f"the steps of {self.name!r} have all their slopes.")
+
+    def complete(
+        self,
+        equation: AbstractEquation,
+        t: StepTime,
+        t_end: StepTime,
+        y: torch.Tensor,
+        result: StepResult,
+        *,
+        traced: bool,
+    ) -> StepResult:
+        """An accepted step with all the slopes that its dense output needs; the same where it has them."""
+        del equation, t, t_end, y, traced
+        return result
 
     @abstractmethod
     def dense_weights(self, theta: np.ndarray) -> np.ndarray:

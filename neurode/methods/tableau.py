@@ -5,16 +5,17 @@ c | A            k[i] = f(t + c[i] h, y + h sum_j A[i][j] k[j])
   | b            y1 = y + h sum_i b[i] k[i]
   | b_error      error = h sum_i b_error[i] k[i]     (b minus the embedded row)
 dense[i]         y(t + theta h) = y + h sum_i (dense[i][0] theta + dense[i][1] theta^2 + ...) k[i]
+
+Some methods read the inside of a step with further slopes, made when they are needed only: `extra_c`, `extra_a` go on
+where c and a end, and dense has a row for each of those as well.
 """
 
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cache, cached_property
-from math import isclose, prod
+from functools import cached_property
 
 import numpy as np
 
-Number = int | float | Fraction
+from neurode.methods.order_conditions import Number, check_orders, equal
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Tableau:
     embedded_order: order of the embedded solution. dense: per stage the coefficients of theta, theta^2, ... ; dense
     output of local error theta^order, so that it is of the method's order over the whole solve. source: where the
     numbers come from.
+    coarse_error, coarse_order: a second, coarser estimate and the order of its solution. With e and d the norms of both
+    the error is taken to be e^2 / sqrt(e^2 + d^2 / 100) (Hairer, Norsett and Wanner 1993, II.10).
+    extra_c, extra_a: nodes and rows of the slopes that only dense output needs; row i has as many entries as there are
+    stages and slopes before it.
 
     Raises ValueError when a row sum differs from its node, or when an order condition (rooted trees, Hairer, Norsett
     and Wanner 1993, II.2) of the declared orders does not hold.
@@ -42,17 +47,24 @@ class Tableau:
     b_error: tuple[Number, ...] | None = None
     embedded_order: int | None = None
     source: str = ""
+    coarse_error: tuple[Number, ...] | None = None
+    coarse_order: int | None = None
+    extra_c: tuple[Number, ...] = ()
+    extra_a: tuple[tuple[Number, ...], ...] = ()
 
     def __post_init__(self):
-        stages = len(self.b)
-        if len(self.c) != stages or len(self.a) != stages or len(self.dense) != stages:
-            raise ValueError(f"tableau {self.name!r}: a, b, c and dense must have {stages} rows each.")
-        for i, (row, node) in enumerate(zip(self.a, self.c, strict=True)):
+        stages, extra = len(self.b), len(self.extra_c)
+        if len(self.c) != stages or len(self.a) != stages or len(self.dense) != stages + extra:
+            with_extra = f" (and dense one for each of the {extra} extra slopes)" if extra else ""
+            raise ValueError(f"tableau {self.name!r}: a, b, c and dense must have {stages} rows each{with_extra}.")
+        if len(self.extra_a) != extra:
+            raise ValueError(f"tableau {self.name!r}: extra_a has {len(self.extra_a)} rows, extra_c {extra}.")
+        for i, (row, node) in enumerate(zip(self.rows, (*self.c, *self.extra_c), strict=True)):
             if len(row) != i:
                 raise ValueError(
                     f"tableau {self.name!r}: row {i} of a has {len(row)} entries, an explicit one has {i}."
                 )
-            if not _equal(sum(row), node):
+            if not equal(sum(row), node):
                 raise ValueError(
                     f"tableau {self.name!r}: row {i} of a sums to {float(sum(row))}, its node c is {float(node)}."
                 )
@@ -62,45 +74,9 @@ class Tableau:
                 )
         if (self.b_error is None) != (self.embedded_order is None):
             raise ValueError(f"tableau {self.name!r}: b_error and embedded_order go together.")
-        self._check_orders()
-
-    def _check_orders(self) -> None:
-        for tree in trees_up_to(self.order):
-            weights, order = self._tree_weights(tree), tree_order(tree)
-            target = Fraction(1, tree_density(tree))
-            if not _equal(_dot(self.b, weights), target):
-                raise ValueError(
-                    f"tableau {self.name!r} is declared of order {self.order}, but breaks one of order {order}: "
-                    f"{float(_dot(self.b, weights))} instead of {float(target)}."
-                )
-            embedded = 0 if self.embedded_order is None else self.embedded_order
-            if self.b_error is not None and order <= embedded and not _equal(_dot(self.b_error, weights), 0):
-                raise ValueError(f"tableau {self.name!r}: b_error breaks a condition of order {order}.")
-            self._check_dense(weights, order, target)
-
-    def _check_dense(self, weights: list[Number], order: int, target: Fraction) -> None:
-        """sum_i dense[i](theta) weights[i] = theta^order / density, up to the order before the last; and dense(1) =
-        b."""
-        degree = max(len(row) for row in self.dense)
-        rows = [tuple(row) + (0,) * (degree - len(row)) for row in self.dense]
-        for row, weight in zip(rows, self.b, strict=True):
-            if not _equal(sum(row), weight):
-                raise ValueError(
-                    f"tableau {self.name!r}: dense output at theta = 1 is {float(sum(row))}, b is {float(weight)}."
-                )
-        if order > max(1, self.order - 1):
-            return
-        for power in range(1, degree + 1):
-            value = _dot([row[power - 1] for row in rows], weights)
-            if not _equal(value, target if power == order else 0):
-                raise ValueError(
-                    f"tableau {self.name!r}: dense output breaks a condition of order {order} at theta^{power}."
-                )
-
-    def _tree_weights(self, tree: tuple) -> list[Number]:
-        inner = [self._tree_weights(branch) for branch in tree]
-        sums = [[_dot(row, weights[: len(row)]) for row in self.a] for weights in inner]
-        return [prod((branch[i] for branch in sums), start=Fraction(1)) for i in range(len(self.b))]
+        if (self.coarse_error is None) != (self.coarse_order is None):
+            raise ValueError(f"tableau {self.name!r}: coarse_error and coarse_order go together.")
+        check_orders(self)
 
     def __hash__(self) -> int:
         # Hashing dozens of fractions at every step would cost as much as a call of a small field.
@@ -108,11 +84,21 @@ class Tableau:
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.name, self.order, self.a, self.b, self.c, self.b_error, self.dense))
+        return hash((self.name, self.order, self.rows, self.b, self.c, self.b_error, self.dense))
 
     @property
     def num_stages(self) -> int:
         return len(self.b)
+
+    @property
+    def num_slopes(self) -> int:
+        """Stages, and the slopes that only dense output needs."""
+        return len(self.b) + len(self.extra_c)
+
+    @property
+    def rows(self) -> tuple[tuple[Number, ...], ...]:
+        """Those of a, and behind them extra_a."""
+        return (*self.a, *self.extra_a)
 
     @property
     def has_error(self) -> bool:
@@ -125,8 +111,9 @@ class Tableau:
 
     @cached_property
     def a_matrix(self) -> np.ndarray:
-        matrix = np.zeros((self.num_stages, self.num_stages))
-        for i, row in enumerate(self.a):
+        """(slopes, slopes): the rows of a, and behind them extra_a."""
+        matrix = np.zeros((self.num_slopes, self.num_slopes))
+        for i, row in enumerate(self.rows):
             matrix[i, :i] = [float(x) for x in row]
         return matrix
 
@@ -136,52 +123,14 @@ class Tableau:
 
     @cached_property
     def nodes(self) -> tuple[float, ...]:
-        return tuple(float(x) for x in self.c)
+        """Of the stages, and behind them extra_c."""
+        return tuple(float(x) for x in (*self.c, *self.extra_c))
 
     @cached_property
     def dense_matrix(self) -> np.ndarray:
-        """(stages, degree): coefficients of theta^1 ... theta^degree."""
+        """(slopes, degree): coefficients of theta^1 ... theta^degree."""
         degree = max(len(row) for row in self.dense)
-        matrix = np.zeros((self.num_stages, degree))
+        matrix = np.zeros((self.num_slopes, degree))
         for i, row in enumerate(self.dense):
             matrix[i, : len(row)] = [float(x) for x in row]
         return matrix
-
-
-def _dot(left, right) -> Number:
-    return sum((x * y for x, y in zip(left, right, strict=True)), start=Fraction(0))
-
-
-def _equal(left: Number, right: Number) -> bool:
-    """Exactly for rationals; to 1e-13 where published decimals are all there is."""
-    if isinstance(left, float) or isinstance(right, float):
-        return isclose(float(left), float(right), rel_tol=1e-12, abs_tol=1e-12)
-    return left == right
-
-
-@cache
-def trees_of_order(order: int) -> tuple[tuple, ...]:
-    """All rooted trees with `order` nodes; a tree is the sorted tuple of its branches."""
-    if order == 1:
-        return ((),)
-    found = set()
-    for smaller in range(1, order):
-        for branch in trees_of_order(smaller):
-            for rest in trees_of_order(order - smaller):
-                found.add(tuple(sorted((*rest, branch), key=repr)))
-    return tuple(sorted(found, key=repr))
-
-
-def trees_up_to(order: int) -> tuple[tuple, ...]:
-    """All rooted trees with at most `order` nodes."""
-    return tuple(tree for n in range(1, order + 1) for tree in trees_of_order(n))
-
-
-def tree_order(tree: tuple) -> int:
-    """Number of nodes."""
-    return 1 + sum(tree_order(branch) for branch in tree)
-
-
-def tree_density(tree: tuple) -> int:
-    """gamma: the order times the densities of the branches; the condition's right side is its inverse."""
-    return tree_order(tree) * prod(tree_density(branch) for branch in tree)

@@ -10,7 +10,7 @@ from torch import nn
 
 from neurode.core.protocols import StepContext
 from neurode.core.transforms import bare
-from neurode.integration.backward_stats import BackwardStats
+from neurode.integration.backward_stats import Backward
 from neurode.layers.path_cost import CostedField
 from neurode.models.depth import Depth, Regulariser
 from neurode.models.twin import AbstractTwin, Passed
@@ -47,7 +47,7 @@ class ODENet(AbstractTwin):
         self.regulariser = regulariser if regulariser is not None else Regulariser()
         if self.regulariser.more_steps > 1 and self.depth.steps is None:
             raise ValueError("more_steps has no effect where the error chooses the steps. Give the depth a number.")
-        self._backward: BackwardStats | None = None
+        self._backward: Backward | None = None
 
     def make_body(self) -> nn.Module:
         return self.shape.make_block()

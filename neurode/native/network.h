@@ -6,7 +6,7 @@
 
 namespace NEURODE_VARIANT {
 
-constexpr int whole_features(int features) { return (features + BLOCK - 1) / BLOCK * BLOCK; }
+constexpr int whole_features(int features) { return (features + 15) / 16 * 16; }
 
 // A part of a layer's bias. rows: a row a sample. at: where its weights stand among those of a block of samples (see
 // Network::term_rows), or among the shared ones.

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define NEURODE_ABI 4
+#define NEURODE_ABI 5
 
 #ifdef __cplusplus
 extern "C" {
@@ -88,8 +88,8 @@ typedef struct {
 } neurode_problem;
 
 /* values: (rows, samples, dim), every number is written (NaN where not reached); for save steps null, see
- * neurode_steps. times (2, lanes): reached, size of the next step. counts (4, lanes): attempted steps, accepted
- * ones, calls of f, status. A lane is a sample, or the one of a joint solve. */
+ * neurode_steps. times (2, lanes): reached, size of the next step. counts (5, lanes): attempted steps, accepted
+ * ones, rejected ones, calls of f, status. A lane is a sample, or the one of a joint solve. */
 typedef struct {
     void* values;
     double* times;

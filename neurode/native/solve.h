@@ -156,8 +156,9 @@ inline void report(const Clock& clock, int64_t lane, int64_t lanes, const neurod
     outcome.times[lanes + lane] = clock.size;
     outcome.counts[lane] = clock.steps;
     outcome.counts[lanes + lane] = clock.accepted;
-    outcome.counts[2 * lanes + lane] = clock.evaluations;
-    outcome.counts[3 * lanes + lane] = clock.status;
+    outcome.counts[2 * lanes + lane] = clock.steps - clock.accepted;
+    outcome.counts[3 * lanes + lane] = clock.evaluations;
+    outcome.counts[4 * lanes + lane] = clock.status;
 }
 
 // Arrays of a block on its way, padded so that it can be turned around.

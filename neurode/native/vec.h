@@ -30,7 +30,7 @@
 namespace NEURODE_VARIANT {
 
 // Samples that are computed together, one in each place of the vectors.
-constexpr int BLOCK = 16;
+constexpr int BLOCK = NEURODE_VECTOR_BYTES == 64 ? 32 : 16;
 
 template <class T>
 struct Types;

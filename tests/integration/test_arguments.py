@@ -77,17 +77,6 @@ def test_an_argument_of_the_wrong_type_is_refused(options, message):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"events": object()}, "events are not there yet: solve to .* save='dense'"),
-    ],
-    ids=["events"],
-)
-def test_what_is_not_there_yet_says_so(options, message):
-    refuse(NotImplementedError, message, **options)
-
-
-@pytest.mark.parametrize(
     ("ts", "message"),
     [
         ([0.0, 2.0, 1.0], "ts must be monotone, all rising or all falling"),

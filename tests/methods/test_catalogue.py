@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import neurode.methods.tableaus
-from neurode.methods.catalogue import METHODS, adaptive_methods, stepper_of
+from neurode.methods.catalogue import ALIASES, METHODS, adaptive_methods, stepper_of
 from neurode.methods.tableaus.heun import HEUN
 
 
@@ -29,11 +29,17 @@ def test_a_name_a_table_and_a_stepper_all_give_a_stepper():
     assert stepper_of(METHODS["heun"]) is METHODS["heun"]
 
 
+def test_a_method_is_found_by_its_other_names_too_and_listed_once():
+    assert stepper_of("heun2") is METHODS["heun"]
+    assert not set(ALIASES) & set(METHODS)
+    assert set(ALIASES.values()) <= set(METHODS)
+
+
 def test_an_unknown_name_suggests_the_nearest_and_lists_all():
     with pytest.raises(
-        ValueError, match=r"unknown method 'dopri'\. Did you mean 'dopri5'\? The methods are: euler, .*"
+        ValueError, match=r"unknown method 'dopry5'\. Did you mean 'dopri5'\? The methods are: euler, .*"
     ):
-        stepper_of("dopri")
+        stepper_of("dopry5")
 
 
 def test_a_name_like_no_other_lists_all_without_a_suggestion():

@@ -6,17 +6,17 @@ from fractions import Fraction as F
 import pytest
 import torch
 
-from neurode.methods.tableau import Tableau, tree_density, tree_order, trees_of_order
-from neurode.methods.tableaus.bosh3 import BOSH3
+from neurode.methods.catalogue import EXPLICIT, METHODS
+from neurode.methods.order_conditions import tree_density, tree_order, trees_of_order
+from neurode.methods.tableau import Tableau
 from neurode.methods.tableaus.dopri5 import DOPRI5
 from neurode.methods.tableaus.euler import EULER
-from neurode.methods.tableaus.heun import HEUN
 from neurode.methods.tableaus.midpoint import MIDPOINT
-from neurode.methods.tableaus.rk4 import RK4
 from neurode.methods.tableaus.tsit5 import TSIT5
 from tests.problems import forced_decay
 
-TABLES = [EULER, MIDPOINT, HEUN, RK4, BOSH3, DOPRI5, TSIT5]
+TABLES = list(EXPLICIT)
+FREE = {"euler", "midpoint", "heun", "ralston", "adaptive_heun", "fehlberg2"}
 
 
 def bent(numbers, index, by):
@@ -117,10 +117,13 @@ def test_a_table_cannot_be_changed_after_its_check():
     [
         (EULER, 1, False, False),
         (MIDPOINT, 2, False, False),
-        (RK4, 4, False, False),
-        (BOSH3, 4, True, True),
+        (METHODS["rk4"].tableau, 4, False, False),
+        (METHODS["bosh3"].tableau, 4, True, True),
         (DOPRI5, 7, True, True),
         (TSIT5, 7, True, True),
+        (METHODS["vern7"].tableau, 11, True, True),
+        (METHODS["dop853"].tableau, 13, True, True),
+        (METHODS["dopri8"].tableau, 14, True, True),
     ],
     ids=lambda value: getattr(value, "name", str(value)),
 )

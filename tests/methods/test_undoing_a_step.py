@@ -10,6 +10,7 @@ from neurode.core.tape import Tape
 from neurode.methods.catalogue import METHODS
 from neurode.methods.inverse import TURNS, UndoableRungeKutta
 from neurode.methods.reversible import ReversibleRungeKutta
+from tests.kinds import EXPLICIT
 from tests.problems import SmoothField
 from tests.stubs import Recording
 
@@ -30,7 +31,7 @@ def setting(field, batching, width=0.03):
 
 @BATCHINGS
 @pytest.mark.parametrize("given", [False, True], ids=["", "slope known"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EXPLICIT)
 def test_a_step_is_undone_by_iteration(method, given, batching):
     stepper = UndoableRungeKutta(METHODS[method])
     equation, scope, t, t_end = setting(SmoothField(), batching, 0.03 if stepper.order > 2 else 3e-4)
@@ -38,6 +39,7 @@ def test_a_step_is_undone_by_iteration(method, given, batching):
         result = stepper.step(equation, t, t_end, Y0, None, traced=False)
         slope = equation(equation.times([t_end])[0], result.y1) if given else None
     assert (result.y1 - Y0).abs().min() > 1e-6
+    result = stepper.complete(equation, t, t_end, Y0, result, traced=False)
     undone = stepper.undo(scope, t, t_end, result.y1, None, slope=slope, read=True)
     assert undone.sound
     torch.testing.assert_close(undone.y, Y0, rtol=0, atol=2e-12)
@@ -48,7 +50,7 @@ def test_a_step_is_undone_by_iteration(method, given, batching):
 
 @BATCHINGS
 @pytest.mark.parametrize("coupling", [0.999, 0.9])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EXPLICIT)
 def test_a_step_of_two_states_is_undone_to_rounding(method, coupling, batching):
     stepper = ReversibleRungeKutta(METHODS[method], coupling)
     equation, scope, t, t_end = setting(SmoothField(), batching)
@@ -66,7 +68,7 @@ def test_a_step_of_two_states_is_undone_to_rounding(method, coupling, batching):
 
 @BATCHINGS
 @pytest.mark.parametrize("kind", [UndoableRungeKutta, ReversibleRungeKutta])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EXPLICIT)
 def test_a_step_made_again_ends_where_it_ended(method, kind, batching):
     """Without the slopes that only an error estimate or dense output needs."""
     field = Recording(SmoothField())

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,8 @@ from neurode.tasks.model_folder import ModelFolder
 from neurode.tasks.series.config import SeriesConfig
 from neurode.tasks.series.fitted import Fitted
 from neurode.tasks.series.results import Evaluation, SeriesReportData
-from neurode.tasks.settings import write_config
+from neurode.tasks.training_run import training_run
 from neurode.training.progress import Progress
-from neurode.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,23 +75,13 @@ class SeriesModel:
             source, id=id, time=time, variable=variable, value=value, values=values, layout=layout, strict=strict,
             unknown=unknown, outliers=outliers,
         )  # fmt: skip
-        notes: list[str] = []
-
-        def tell(sentence: str) -> None:
-            notes.append(sentence)
-            if say is not None:
-                say(sentence)
-
-        for sentence in table.notes:
-            tell(sentence)
-        opened = nullcontext(None) if run_folder is None else RunFolder.open(run_folder, resume=resume)
-        with opened as folder:
-            if folder is not None and folder.writes:
-                write_config(self.config, folder.path / "config.yaml")
-            self._fitted = fit_table(table, self.config, run_folder=folder, resume=resume, progress=progress, say=tell)
-            self._table, self.notes, self.evaluation = table, tuple(notes), None
-            if folder is not None and folder.writes:
-                self.save(folder.path / "model")
+        with training_run(self.config, run_folder, resume=resume, say=say, known=table.notes) as run:
+            self._fitted = fit_table(
+                table, self.config, run_folder=run.folder, resume=resume, progress=progress, say=run.tell
+            )
+            self._table, self.notes, self.evaluation = table, tuple(run.notes), None
+            if run.model_folder is not None:
+                self.save(run.model_folder)
         return self
 
     def save(self, folder: str | Path) -> Path:

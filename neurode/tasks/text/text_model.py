@@ -1,7 +1,6 @@
 """TextModel: sentences as points of a space, on a user's own text. Text in, text out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 from neurode.core.errors import DataError, NeurodeError
 from neurode.data.text.corpus import Corpus, read_sentences
 from neurode.tasks.model_folder import ModelFolder
-from neurode.tasks.settings import write_config
 from neurode.tasks.text.config import TextConfig
 from neurode.tasks.text.evaluation_results import TextEvaluation
 from neurode.tasks.text.fitted import FittedText
@@ -18,8 +16,8 @@ from neurode.tasks.text.measures.path_figures import PathJudge
 from neurode.tasks.text.phrases import copied_words
 from neurode.tasks.text.report_results import TextReportData
 from neurode.tasks.text.results import Interpolation, Neighbours, Reconstruction, SentenceScores
+from neurode.tasks.training_run import training_run
 from neurode.training.progress import Progress
-from neurode.training.run_folder import RunFolder
 
 Source = Any
 """A path (.txt, .txt.gz, or a table with a column of sentences), a DataFrame, a list of strings, or a Corpus."""
@@ -68,25 +66,13 @@ class TextModel:
         from neurode.tasks.text.fitting import fit_corpus
 
         corpus = source if isinstance(source, Corpus) else self.read(source, column)
-        notes: list[str] = []
-
-        def tell(sentence: str) -> None:
-            notes.append(sentence)
-            if say is not None:
-                say(sentence)
-
-        for sentence in corpus.notes:
-            tell(sentence)
-        opened = nullcontext(None) if run_folder is None else RunFolder.open(run_folder, resume=resume)
-        with opened as folder:
-            if folder is not None and folder.writes:
-                write_config(self.config, folder.path / "config.yaml")
+        with training_run(self.config, run_folder, resume=resume, say=say, known=corpus.notes) as run:
             self._fitted = fit_corpus(
-                corpus, self.config, run_folder=folder, resume=resume, progress=progress, say=tell
+                corpus, self.config, run_folder=run.folder, resume=resume, progress=progress, say=run.tell
             )
-            self._corpus, self.notes, self.evaluation = corpus, tuple(notes), None
-            if folder is not None and folder.writes:
-                self.save(folder.path / "model")
+            self._corpus, self.notes, self.evaluation = corpus, tuple(run.notes), None
+            if run.model_folder is not None:
+                self.save(run.model_folder)
         return self
 
     def save(self, folder: str | Path) -> Path:
