@@ -10,7 +10,6 @@ picture into docs/pictures.
 
 import argparse
 import csv
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,7 +87,6 @@ class Point:
     rtol: float
     error: float
     work: int
-    seconds: float
 
 
 def measure(names: list[str]) -> list[Point]:
@@ -98,9 +96,8 @@ def measure(names: list[str]) -> list[Point]:
             for rtol in TOLERANCES:
                 if rtol < LOW_ORDER and name == "neurode kvaerno3":
                     break
-                begin = time.perf_counter()
                 error, work = CONTENDERS[name][0](problem, rtol)
-                points.append(Point(problem.name, name, rtol, error, work, time.perf_counter() - begin))
+                points.append(Point(problem.name, name, rtol, error, work))
             print(problem.name, name, f"{points[-1].error:.1e}", points[-1].work, flush=True)
     return points
 
@@ -128,17 +125,26 @@ def draw(points: list[Point]) -> "Figure":
     return figure
 
 
+def read(path: Path) -> list[Point]:
+    with path.open(newline="") as file:
+        return [
+            Point(row["problem"], row["contender"], float(row["rtol"]), float(row["error"]), int(row["work"]))
+            for row in csv.DictReader(file)
+        ]
+
+
 def main(arguments: list[str] | None = None) -> Path:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stiff_precision", description=__doc__.splitlines()[0])
     parser.add_argument("--only", default=",".join(CONTENDERS), help="contenders, comma-separated; default: all")
+    parser.add_argument("--read", type=Path, default=None, help="draw this .csv of an earlier run, and measure nothing")
     options = parser.parse_args(arguments)
-    points = measure(options.only.split(","))
-    path = HERE / "results" / f"stiff_precision_{datetime.now():%Y-%m-%d}.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Point.__dataclass_fields__)
-        writer.writerows(tuple(vars(point).values()) for point in points)
-    write_png(draw(points), HERE.parent / "docs" / "pictures" / "stiff_precision.png", dpi=110)
+    path = options.read or HERE / "results" / f"stiff_precision_{datetime.now():%Y-%m-%d}.csv"
+    if options.read is None:
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(Point.__dataclass_fields__)
+            writer.writerows(tuple(vars(point).values()) for point in measure(options.only.split(",")))
+    write_png(draw(read(path)), HERE.parent / "docs" / "pictures" / "stiff_precision.png", dpi=110)
     return path
 
 

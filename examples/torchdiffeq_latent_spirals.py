@@ -1,7 +1,7 @@
 """A latent ODE on noisy pieces of spirals, clockwise and counter-clockwise: encode, solve in between, decode.
 
     python examples/torchdiffeq_latent_spirals.py                          two minutes; prints the loss
-    python examples/torchdiffeq_latent_spirals.py --library torchdiffeq    the same by torchdiffeq, where it is installed
+    python examples/torchdiffeq_latent_spirals.py --library torchdiffeq    the same by torchdiffeq, where that is there
 
 A recurrent network reads each piece backwards and gives a Gaussian over the latent state at its beginning; a neural ODE
 carries a draw of it through time; a network reads positions from it; evidence lower bound (Chen et al., 2018, section

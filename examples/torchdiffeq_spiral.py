@@ -75,7 +75,8 @@ def main(arguments: list[str] | None = None) -> float:
     seconds = time.perf_counter() - began
     with torch.no_grad():
         error = (odeint(field, start, times) - path).abs().mean().item()
-    print(f"{chosen.library}: {1000 * seconds / max(1, chosen.steps - 1):.2f} ms a step; the whole path is off by {error:.3f}")
+    step = 1000 * seconds / max(1, chosen.steps - 1)
+    print(f"{chosen.library}: {step:.2f} ms a step; the whole path is off by {error:.3f}")
     return error
 
 

@@ -16,6 +16,7 @@ _HOMES = {
     "solve": "neurode.solving",
     "Solution": "neurode.integration.solution",
     "Stats": "neurode.integration.solution",
+    "scipy_reference": "neurode.integration.outside",
     "Save": "neurode.integration.save",
     "Event": "neurode.integration.events",
     "EventLog": "neurode.integration.events",

@@ -66,8 +66,8 @@ def solve(
 ) -> Solution:
     """Solve dy/dt = f(t, y) from ts[0] to ts[-1], with exact gradients.
 
-    Good for fields, neural or not, on any device; for stiff ones by method="auto", "rodas5p" or "radau5". Not good for
-    stochastic, delay or controlled equations.
+    Good for any field, neural or not, on any device: explicit methods for most, "auto", "rodas5p" or "radau5" for stiff
+    ones. Not for stochastic, delay or controlled equations.
 
     f: the vector field, f(t, y) or with args f(t, y, args); returns the derivative in y's shape and dtype. Jointly t is
         0-d; per sample it has shape (batch, 1, ..., 1) against a tensor state, (batch,) for a tuple or dict. It is

@@ -52,7 +52,7 @@ class AbstractEquation(ABC):
     def shaped_time(self, time: torch.Tensor) -> torch.Tensor:
         """Per sample: (..., lanes) gets the trailing axes that let it broadcast against a tensor state."""
         if self.layout.per_sample and self.layout.kind == "tensor":
-            return time.reshape(*time.shape, *(1,) * len(self.layout.shapes[0]))
+            return time.reshape(*time.shape, *(1,) * len(self.layout.part_shapes[0]))
         return time
 
     def with_args_tensors(self, tensors: list[torch.Tensor]) -> "AbstractEquation":

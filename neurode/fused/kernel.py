@@ -60,6 +60,8 @@ def refusal(problem: Problem, field: ReadField) -> str | None:
     asked, known = (layout, problem.y0.shape), field.shelf.get("refusal")
     if known is None or known[0] is not problem.stepper or known[1] != asked:
         field.shelf["refusal"] = known = (problem.stepper, asked, _lasting_refusal(problem, field))
+    if known[2] is None and problem.stepper.completes and (problem.save.what == "dense" or _reads_inside(problem)):
+        return f"the method {problem.stepper.name!r} needs further calls of f to be read between its steps"
     return known[2]
 
 
@@ -74,8 +76,6 @@ def _lasting_refusal(problem: Problem, field: ReadField) -> str | None:
         return f"the method {problem.stepper.name!r} is not an explicit Runge-Kutta method"
     if problem.stepper.tableau.coarse_order is not None:
         return f"the method {problem.stepper.name!r} judges its steps by two estimates of the error"
-    if problem.stepper.completes and (problem.save.what == "dense" or _reads_inside(problem)):
-        return f"the method {problem.stepper.name!r} needs further calls of f to be read between its steps"
     if problem.stepper.tableau.num_stages > MOST_STAGES:
         return f"the method {problem.stepper.name!r} has more than {MOST_STAGES} stages"
     if problem.stepper.tableau.dense_matrix.shape[1] > MOST_POWERS:

@@ -193,6 +193,8 @@ class _AdjointTrail(AbstractTrail):
         interval = step.interval
         if self.stepper.completes:
             own = self.equation if step.lanes is None else self.equation.select(step.lanes)
+            # Made anew: the loop has them for those lanes only that it read.
+            result = replace(result, stages=result.stages[: self.stepper.num_made])
             result = self.stepper.complete(own, interval.t, interval.t_end, step.y, result, traced=False)
         return DenseStep(interval, _host(step.lanes), step.y, result.stages)
 

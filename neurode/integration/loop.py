@@ -120,11 +120,9 @@ class _Run:
         else:
             assert self.carried is not None
             with torch.no_grad():
-                y, first, scale = self.y.detach(), self.carried.detach(), self._scale(self.y.detach().abs())
-                span = self.clock.end - t0
-                size = first_step_size(
-                    self.equation, t0, span, y, first, order=self.stepper.order, scale=scale, user_norm=self.norm
-                )
+                y, first, span = self.y.detach(), self.carried.detach(), self.clock.end - t0
+                scale, order = self._scale(self.equation.layout.modulus(y)), self.stepper.order
+                size = first_step_size(self.equation, t0, span, y, first, order=order, scale=scale, norm=self.norm)
         self.clock.set_first_size(size)
 
     def advance(self) -> None:
@@ -348,14 +346,12 @@ class _Run:
 
     @torch.no_grad()
     def _ratio(self, result: StepResult) -> HostTime:
-        """Error over tolerance in each lane; the one moment a step waits for the device.
-
-        With constant steps: 0 where the step ended finite, NaN where not.
-        """
+        """Error over tolerance, for which a step waits for the device; with constant steps NaN where one ended so."""
         if not self.adaptive:
             return np.where(host_array(torch.isfinite(result.y1).all(dim=1)), 0.0, np.nan)
-        scale = self._scale(torch.maximum(self.y.detach().abs(), result.y1.detach().abs()))
-        return error_ratio(result, scale, joint=self.joint, norm=self.norm)
+        layout = self.equation.layout
+        scale = self._scale(torch.maximum(layout.modulus(self.y.detach()), layout.modulus(result.y1.detach())))
+        return error_ratio(result, scale, joint=self.joint, reals=layout.reals, norm=self.norm)
 
     def _anchored(self, time: HostTime, anchor: Any) -> torch.Tensor:
         """A time as a tensor that carries the gradient of the row of ts it is taken from."""

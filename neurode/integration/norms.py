@@ -36,8 +36,9 @@ def user_norm(controller: AdaptiveSteps | ConstantSteps, equation: AbstractEquat
     return norm
 
 
-def error_ratio(result: StepResult, scale: torch.Tensor, *, joint: bool, norm: Norm | None) -> HostTime:
-    """A step's error in units of its tolerances `scale`: a float, or (lanes,). Uses the error up."""
+def error_ratio(result: StepResult, scale: torch.Tensor, *, joint: bool, reals: int, norm: Norm | None) -> HostTime:
+    """A step's error in units of its tolerances `scale`: a float, or (lanes,). Uses the error up. reals: for each
+    number of the state."""
     assert result.error is not None
     ratio = result.error.div_(scale)
     coarse = None if result.coarse_error is None else result.coarse_error.div_(scale)
@@ -51,4 +52,4 @@ def error_ratio(result: StepResult, scale: torch.Tensor, *, joint: bool, norm: N
     size = size if joint else size.double()
     if coarse is not None:
         size = joined(size, torch.linalg.vector_norm(coarse, dim=dim))
-    return (host_number(size) if joint else host_array(size)) / max(1, count) ** 0.5
+    return (host_number(size) if joint else host_array(size)) / max(1, count // reals) ** 0.5

@@ -166,7 +166,7 @@ class DenseOutput:
                 raise ValueError(f"t has {times.shape[1]} columns, but the batch has {len(self.t0)} samples.")
             rows = np.stack([self._rows_at(host[:, lane], lane) for lane in range(len(self.t0))], axis=1)
             return self.layout.unpack_rows(self._read(times, rows))
-        sizes = {shape[0] if shape else None for shape in self.layout.shapes}
+        sizes = {shape[0] if shape else None for shape in self.layout.part_shapes}
         if sizes != {times.shape[1]}:
             raise ValueError(
                 f"t has {times.shape[1]} columns, but the state's first axis has length {sorted(map(str, sizes))}. "
@@ -249,7 +249,7 @@ class DenseOutput:
             else:
                 start = self.y0[0, begin : begin + width].view(batch, inner)
                 values = start.repeat(n, 1)
-            parts.append(values.view(n, batch, *shape[1:]))
+            parts.append(self.layout.seen(values.view(n, batch, *shape[1:])))
             begin += width
         if self.layout.kind == "tensor":
             return parts[0]

@@ -140,6 +140,11 @@ class AbstractStepper(ABC):
         """Does reading inside a step need slopes that the step itself is made without?"""
         return False
 
+    @property
+    def num_made(self) -> int:
+        """Of a method that completes: how many slopes the step itself makes."""
+        raise TypeError(f"the steps of {self.name!r} have all their slopes.")
+
     def complete(
         self,
         equation: AbstractEquation,

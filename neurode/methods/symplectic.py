@@ -62,6 +62,10 @@ class Symplectic(AbstractTracedStepper, AbstractUndoable):
     def completes(self) -> bool:
         return True
 
+    @property
+    def num_made(self) -> int:
+        return len(self.table.parts)
+
     @cached_property
     def reading(self) -> HermiteReading:
         return hermite_reading(self.table.weights, self.order)
@@ -135,13 +139,15 @@ def _mask(layout: StateLayout, is_kick: bool, like: torch.Tensor) -> torch.Tenso
 @lru_cache(maxsize=64)
 def _masks(layout: StateLayout, dtype: torch.dtype, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Ones where the last axis of a packed state holds q (first) or p (second), zeros elsewhere."""
-    shapes = layout.shapes
+    shapes = layout.part_shapes
     if layout.kind == "tuple" and len(shapes) == 2 and shapes[0] == shapes[1]:
         one = torch.arange(layout.width) < layout.width // 2
     elif layout.kind == "tensor" and shapes[0] and shapes[0][-1] % 2 == 0:
         one = torch.arange(shapes[0][-1]) < shapes[0][-1] // 2
         if layout.per_sample:
-            one = one.repeat(layout.width // len(one))
+            one = one.repeat_interleave(layout.reals).repeat(layout.width // (len(one) * layout.reals))
+        elif layout.is_complex:
+            one = one.unsqueeze(1)
     else:
         held = {"tensor": "a tensor", "tuple": "a tuple", "dict": "a dict"}[layout.kind]
         raise ValueError(

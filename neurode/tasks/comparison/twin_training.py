@@ -115,7 +115,7 @@ class TwinTraining:
     def _average(self, number: int) -> None:
         """Take the weights after step `number` into their mean, which at first is shorter."""
         share = 1 - min(self._settings.averaging, (number + 1) / (number + 10))
-        means, news = (list(model.parameters()) for model in (self.model, self.trained))
+        means, news = ([*map(torch.Tensor.detach, model.parameters())] for model in (self.model, self.trained))
         torch._foreach_lerp_(means, news, share if self._settings.averaging else 1.0)
 
     def score(self, samples: Samples | None = None) -> float:
