@@ -7,6 +7,7 @@ from neurode.core.nest import describe
 from neurode.methods.adams import Adams
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.implicit_rk import ImplicitRungeKutta
+from neurode.methods.implicit_tableau import ImplicitTableau
 from neurode.methods.rosenbrock import Rosenbrock
 from neurode.methods.splittings.leapfrog import LEAPFROG
 from neurode.methods.splittings.semi_implicit_euler import SEMI_IMPLICIT_EULER
@@ -80,12 +81,14 @@ ALIASES = {"heun2": "heun", "fixed_adams": "implicit_adams"}
 """Other names, by which some methods are known elsewhere; lists show each method once, by its own."""
 
 
-def stepper_of(method: str | Tableau | AbstractStepper) -> AbstractStepper:
+def stepper_of(method: str | Tableau | ImplicitTableau | AbstractStepper) -> AbstractStepper:
     """The stepper for a name of the catalogue, a tableau of one's own, or a stepper."""
     if isinstance(method, AbstractStepper):
         return method
     if isinstance(method, Tableau):
         return ExplicitRungeKutta(method)
+    if isinstance(method, ImplicitTableau):
+        return ImplicitRungeKutta(method)
     if not isinstance(method, str):
         raise TypeError(f"method must be a name, a Tableau or a stepper, but is {describe(method)}.")
     method = ALIASES.get(method, method)

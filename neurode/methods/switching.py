@@ -2,7 +2,9 @@
 
 Stiff is where stability rather than accuracy holds the explicit step: the dominant eigenvalue times the step size,
 estimated from the two stages at the step's end (E. Hairer and G. Wanner 1996, IV.2), stays at the edge of the stability
-region. It is left again where the step times the spectral radius of the Jacobian lies well inside that region.
+region. At tight tolerances these stages differ along the slow modes; so every few steps one more call of f looks along
+the error estimate, in which the fast mode shows at the edge. The stiff method is left again where the step times the
+spectral radius of the Jacobian lies well inside that region.
 """
 
 from dataclasses import dataclass, replace
@@ -24,6 +26,10 @@ EXPLICIT, STIFF, RETURNED = 0, 1, 2
 """How the next step of a lane is made; RETURNED: explicitly, without f at its beginning."""
 EDGE, PATIENCE = 2.8, 8
 """So many explicit steps at the edge of the stability region, in excess of others, and the lane is stiff."""
+EVERY, WEIGHT = 5, 4
+"""Every so many steps f is called along the error; such a look counts for so many steps."""
+LOOK = {torch.float32: 1e-3, torch.float64: 1e-6}
+"""How far it looks, relative to the state."""
 INSIDE, TRUST = 1.0, 6
 """So many stiff steps in a row well inside it, and the lane is not."""
 WIDEST = 32
@@ -37,7 +43,7 @@ class Switching(AbstractStepper):
     of both methods.
 
     explicit: with its last two stages at the end of the step, the last one f at it. stiff: of the same order of error.
-    What a step hands over is f at the beginning, and behind it in two more columns the kind of step and a count.
+    What a step hands over is f at the beginning, and behind it in three more columns the kind of step and two counts.
     """
 
     explicit: ExplicitRungeKutta
@@ -89,7 +95,7 @@ class Switching(AbstractStepper):
 
     def begin(self, y0: torch.Tensor, first: torch.Tensor | None) -> torch.Tensor | None:
         del y0
-        return None if first is None else _handed(first, np.array([float(EXPLICIT)]), np.zeros(1))
+        return None if first is None else _handed(first, _Flags(np.array([EXPLICIT]), np.zeros(1), np.zeros(1)))
 
     def retry(self, carried: torch.Tensor | None, rejected: StepResult) -> torch.Tensor | None:
         del rejected
@@ -125,14 +131,14 @@ class Switching(AbstractStepper):
             rows = group.rows(y)
             own = equation if rows is None else equation.select(rows)
             first = None if carried is None or group.kind != EXPLICIT else _first(_of(carried, rows), y)
-            before, times = replace(own.count), _times_of(t, t_end, group)
-            part = self._part(group, own, times, _of(y, rows), first, flags.count[group.places], traced=traced)
-            spent = own.count.calls - before.calls, own.count.jacobians - before.jacobians
-            parts.append(replace(part, spent=spent))
+            times = _times_of(t, t_end, group)
+            parts.append(self._part(group, own, times, _of(y, rows), first, flags, traced=traced))
         return _together(parts, flags, y)
 
-    def _part(self, group: "_Group", equation, times, y, first, count: np.ndarray, *, traced: bool) -> "_Part":
+    def _part(self, group: "_Group", equation, times, y, first, flags: "_Flags", *, traced: bool) -> "_Part":
         """One step of the lanes that make it in one way, and how they make the next."""
+        before, looked = replace(equation.count), np.zeros(0, dtype=int)
+        count, age = flags.count[group.places], flags.age[group.places]
         if group.kind == STIFF:
             result, jacobian = self.stiff.step_and_jacobian(equation, times[0], times[1], y, traced=traced)
             reach = _length(times) * _spectral_radii(jacobian, equation.layout.per_sample)
@@ -141,12 +147,41 @@ class Switching(AbstractStepper):
             following = torch.zeros_like(result.y1)
         else:
             result = self.explicit.step(equation, times[0], times[1], y, first, traced=traced)
-            reach = self._reach(equation, result.stages.detach())
-            count = np.where(reach > EDGE, count + 1, np.maximum(count - 1, 0))
+            count = count + (self._reach(equation, result.stages.detach()) > EDGE)
+            age = (age + 1) % EVERY
+            looked = np.flatnonzero(age == 0)
+            if len(looked):
+                over = self._looked(equation, times, result, looked) > EDGE
+                count[looked] = np.where(over, count[looked] + WEIGHT, np.maximum(count[looked] - WEIGHT, 0))
             kind = np.where(count >= PATIENCE, STIFF, EXPLICIT)
             following = result.carried_next
         count = np.where(kind == group.kind, count, 0)
-        return _Part(group, self._widened(group.kind, result), kind, count, following)
+        part = _Part(group, self._widened(group.kind, result), kind, count, age, following)
+        calls = equation.count.calls - before.calls
+        costs = StepCosts(np.full(len(kind), calls), np.full(len(kind), equation.count.jacobians - before.jacobians))
+        if len(looked) and len(looked) < len(kind):
+            costs.evaluations[np.delete(np.arange(len(kind)), looked)] -= 1
+        return replace(part, costs=costs)
+
+    @torch.no_grad()
+    def _looked(self, equation: AbstractEquation, times, result: StepResult, lanes: np.ndarray) -> np.ndarray:
+        """h |f(y1 + d) - f(y1)| / |d| for these lanes, with d along the error estimate."""
+        y1, error, slope, end = result.y1.detach(), result.error, result.stages[-1].detach(), times[1]
+        assert error is not None
+        length = _length(times)
+        end = host_array(end) if isinstance(end, torch.Tensor) else end
+        if equation.layout.per_sample and len(lanes) < len(y1):
+            rows = torch.from_numpy(lanes).to(y1.device)
+            y1, error, slope = (x.index_select(0, rows) for x in (y1, error, slope))
+            equation, end, length = equation.select(rows), end[lanes], length[lanes]
+        flat, layout = equation.layout.flat, equation.layout
+        far = torch.linalg.vector_norm(flat(y1), dim=1, keepdim=True) * LOOK[y1.dtype]
+        along_error = flat(error) * (far / torch.linalg.vector_norm(flat(error), dim=1, keepdim=True))
+        moved = equation(
+            equation.times([float(end) if not layout.per_sample else end])[0], y1 + along_error.view(y1.shape)
+        )
+        ratio = torch.linalg.vector_norm(flat(moved - slope), dim=1, keepdim=True) / far
+        return length * np.nan_to_num(host_array(ratio.double())[:, 0], nan=0.0, posinf=0.0)
 
     def _widened(self, kind: int, result: StepResult) -> StepResult:
         """With the stages of both methods, zeros for those that were not made."""
@@ -220,10 +255,11 @@ class Switching(AbstractStepper):
 
 @dataclass(frozen=True)
 class _Flags:
-    """Per lane, on the host: how the step is made, and the count."""
+    """Per lane, on the host: how the step is made, the count, and how many steps ago f was called along the error."""
 
     kind: np.ndarray
     count: np.ndarray
+    age: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -241,30 +277,32 @@ class _Group:
 
 @dataclass(frozen=True)
 class _Part:
-    """What one group's step gave. spent: evaluations and Jacobians."""
+    """What one group's step gave, and how its lanes make the next."""
 
     group: _Group
     result: StepResult
     kind: np.ndarray
     count: np.ndarray
+    age: np.ndarray
     following: torch.Tensor | None
-    spent: tuple[int, int] = (0, 0)
+    costs: StepCosts | None = None
 
 
-def _handed(first: torch.Tensor, kind: np.ndarray, count: np.ndarray) -> torch.Tensor:
-    """What a step hands over: the slope with two more columns, one row of numbers for all or one a lane."""
+def _handed(first: torch.Tensor, flags: _Flags) -> torch.Tensor:
+    """What a step hands over: the slope with three more columns, one row of numbers for all or one a lane."""
     first = first.reshape(1) if first.ndim == 0 else first
-    own = torch.from_numpy(np.stack((kind, count), axis=-1)).to(first.device, first.dtype)
-    own = own[0].expand(*first.shape[:-1], 2) if len(kind) == 1 else own
+    own = np.stack((flags.kind, flags.count, flags.age), axis=-1).astype(np.float64)
+    own = torch.from_numpy(own).to(first.device, first.dtype)
+    own = own[0].expand(*first.shape[:-1], 3) if len(own) == 1 else own
     return torch.cat((first, own), dim=-1)
 
 
 def _flags(equation: AbstractEquation, y: torch.Tensor, carried: torch.Tensor | None) -> _Flags:
     lanes = equation.layout.lanes(y)
     if carried is None or carried.numel() == 0:
-        return _Flags(np.full(lanes, RETURNED), np.zeros(lanes))
-    own = host_array(carried.detach()[..., -2:].reshape(-1, 2)[:lanes]).astype(np.float64)
-    return _Flags(own[:, 0].astype(int), own[:, 1])
+        return _Flags(np.full(lanes, RETURNED), np.zeros(lanes), np.zeros(lanes))
+    own = host_array(carried.detach()[..., -3:].reshape(-1, 3)[:lanes]).astype(np.float64)
+    return _Flags(own[:, 0].astype(int), own[:, 1], own[:, 2])
 
 
 def _groups(flags: _Flags, per_sample: bool) -> list[_Group]:
@@ -275,7 +313,7 @@ def _groups(flags: _Flags, per_sample: bool) -> list[_Group]:
 
 
 def _first(carried: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return carried[..., :-2].reshape(-1, *y.shape[1:]) if y.ndim else carried[0]
+    return carried[..., :-3].reshape(-1, *y.shape[1:]) if y.ndim else carried[0]
 
 
 def _of(tensor: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
@@ -319,19 +357,20 @@ def _together(parts: list[_Part], flags: _Flags, y: torch.Tensor) -> StepResult:
     if len(parts) == 1:
         part = parts[0]
         assert part.following is not None
-        handed = _handed(part.following, part.kind.astype(float), part.count)
-        return replace(part.result, carried_next=handed)
+        handed = _handed(part.following, _Flags(part.kind, part.count, part.age))
+        return replace(part.result, carried_next=handed, costs=part.costs)
     rows, results = [torch.from_numpy(part.group.places).to(y.device) for part in parts], [p.result for p in parts]
     order = torch.argsort(torch.cat(rows))
     stages = torch.cat([result.stages for result in results], dim=1).index_select(1, order)
-    kind, count = np.zeros(len(flags.kind)), np.zeros(len(flags.kind))
-    costs = StepCosts(np.zeros(len(kind), dtype=int), np.zeros(len(kind), dtype=int))
+    lanes = len(flags.kind)
+    merged, costs = _Flags(*np.zeros((3, lanes))), StepCosts(*np.zeros((2, lanes), dtype=int))
     for part in parts:
         places = part.group.places
-        kind[places], count[places] = part.kind, part.count
-        costs.evaluations[places], costs.jacobians[places] = part.spent
+        merged.kind[places], merged.count[places], merged.age[places] = part.kind, part.count, part.age
+        assert part.costs is not None
+        costs.evaluations[places], costs.jacobians[places] = part.costs.evaluations, part.costs.jacobians
     following = _merged(rows, [part.following for part in parts])
     y1, error = _merged(rows, [one.y1 for one in results]), _merged(rows, [one.error for one in results])
     assert y1 is not None
     assert following is not None
-    return StepResult(y1, stages, error, _handed(following, kind, count), costs=costs)
+    return StepResult(y1, stages, error, _handed(following, merged), costs=costs)
