@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     walk = RecurrentLanguageModel(LanguageModelConfig(vocabulary.size, *shape, dropout=options.dropout))
     seconds = trained(walk, options.epochs)
     due = -sum(float(one.sum()) for one in walk.log_probabilities_of(chosen)) / len(chosen)
-    rows = [f"| language model | {due:.3f} | | | | | {seconds / 60:.1f} |"]
+    rows = [f"| language model | {due:.3f} | | | | | {seconds / 60:.1f} | |"]
     print(rows[0], flush=True)
     for free_bits in map(float, options.free_bits.split(",")):
         torch.manual_seed(options.seed)

@@ -36,6 +36,8 @@ _HOMES = {
     "Reversible": "neurode.gradients.reversible",
     "Adjoint": "neurode.gradients.adjoint",
     "Tableau": "neurode.methods.tableau",
+    "ImplicitTableau": "neurode.methods.implicit_tableau",
+    "Newton": "neurode.methods.newton",
     "NeuralODE": "neurode.layers.neural_ode",
     "MLPField": "neurode.layers.fields",
     "CNF": "neurode.layers.cnf",

@@ -16,6 +16,7 @@ from neurode.integration.callbacks import StepReport
 from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
 from neurode.integration.completion import completed
 from neurode.integration.controller import AdaptiveSteps
+from neurode.integration.costs import Costs
 from neurode.integration.events import Marks
 from neurode.integration.first_step import first_step_size
 from neurode.integration.norms import error_ratio, user_norm
@@ -59,16 +60,14 @@ class _Run:
         self.norm = user_norm(problem.controller, problem.equation)
         self.watch = None if problem.events is None else Watch(problem.events, problem.stepper, problem.lanes)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
-        self.evaluations = np.zeros(problem.lanes, dtype=int)
-        self.jacobians, self.jacobians_before = np.zeros(problem.lanes, dtype=int), problem.equation.count.jacobians
-        self.calls = 0  # of f, for all active lanes alike; a lane gets them when it leaves
+        self.costs = Costs(problem.lanes)
 
     def start(self, first: torch.Tensor | None) -> None:
         self.beginning = self.recorder.begin(self.y)
         if not self.clock.running:
             return
         if first is not None:
-            self.evaluations += 1
+            self.costs.evaluations += 1
         if isinstance(self.clock, LaneClock) and len(self.clock.active) < self.y.shape[0]:
             self._keep_lanes(self.clock.active)
             first = (
@@ -76,7 +75,7 @@ class _Run:
             )
         self.carried = first
         self._leave_non_finite(self.y)
-        calls, needs_first = self.equation.count.calls, self.adaptive or self.stepper.carries_first
+        count, needs_first = replace(self.equation.count), self.adaptive or self.stepper.carries_first
         if self.clock.running and self.carried is None and needs_first:
             self.carried = self.equation(self._first_time(self.clock.now), self.y)
         if self.clock.running and self.carried is not None and self._leave_non_finite(self.carried) and self.traced:
@@ -86,7 +85,7 @@ class _Run:
         if self.clock.running and isinstance(self.problem.controller, AdaptiveSteps):
             self._choose_first_size(self.clock.now, self.problem.controller)
         self.carried = self.stepper.begin(self.y, self.carried)
-        self._count(calls)
+        self.costs.count(count, self.equation.count)
 
     def _leave_non_finite(self, values: torch.Tensor) -> bool:
         """Lanes that are NaN or infinite leave at once, before they cost a step. Did any?
@@ -128,7 +127,7 @@ class _Run:
 
     def advance(self) -> None:
         """One attempted step of all active lanes."""
-        interval, calls = self.clock.propose(), self.equation.count.calls
+        interval, count = self.clock.propose(), replace(self.equation.count)
         self._tell("step", interval)
         traced_times = None
         t, t_end = interval.t, interval.t_end
@@ -140,7 +139,7 @@ class _Run:
         result = self._recorded(t, t_end)
         if result is None:
             result = self.stepper.step(self.equation, t, t_end, self.y, self.carried, traced=self.traced)
-        self._count(calls)
+        self.costs.count_step(count, self.equation.count, result.costs, getattr(self.clock, "active", None))
         if isinstance(self.clock, JointClock):
             failed = result.failed is not None and bool(result.failed.any())
             ratio = self._ratio(result) if self.adaptive else None
@@ -167,7 +166,7 @@ class _Run:
 
     def _limit_calls(self) -> None:
         if self.problem.max_evaluations is not None:
-            self.clock.limit(self.evaluations + self.calls, self.problem.max_evaluations)
+            self.clock.limit(self.costs.evaluations + self.costs.calls, self.problem.max_evaluations)
 
     def _tell(self, kind: str, interval: Interval, result=None, ratio: HostTime | None = None, lanes=None) -> None:
         """Tell a callback of an attempt. lanes: of those active (bool), None for all."""
@@ -230,7 +229,7 @@ class _Run:
         first = None
         if self.stepper.carries_first:
             first = equation(equation.times([now])[0], y)
-            self.evaluations[... if lanes is None else lanes] += 1
+            self.costs.evaluations[... if lanes is None else lanes] += 1
         return self.stepper.begin(y, first)
 
     def _drop_done(self) -> None:
@@ -238,8 +237,7 @@ class _Run:
         before = self.clock.active
         keep = self.clock.drop_done()
         if keep is not None:
-            self.evaluations[np.delete(before, keep)] += self.calls
-            self.jacobians[np.delete(before, keep)] = self.equation.count.jacobians - self.jacobians_before
+            self.costs.leave(np.delete(before, keep))
             self._keep_lanes(keep)
 
     def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
@@ -310,12 +308,12 @@ class _Run:
         """The step with the slopes that reading inside it needs beyond its own, for the lanes that are read."""
         if not self.stepper.completes:
             return result
-        calls, reading = equation.count.calls, self.recorder.reading(interval, lanes, anyway=self.watch is not None)
+        count, reading = replace(equation.count), self.recorder.reading(interval, lanes, anyway=self.watch is not None)
         result = completed(self.stepper, equation, interval, traced_times, y, result, reading, traced=self.traced)
         if lanes is None:
-            self._count(calls)
+            self.costs.count(count, self.equation.count)
         else:
-            self.evaluations[lanes if reading is None else lanes[reading]] += equation.count.calls - calls
+            self.costs.evaluations[lanes if reading is None else lanes[reading]] += equation.count.calls - count.calls
         return result
 
     def _watched(self, watch: Watch, equation, interval, lanes, y, result: StepResult) -> Marks | None:
@@ -366,9 +364,6 @@ class _Run:
         fixed = torch.from_numpy(time).to(ts.device, ts.dtype)
         return torch.where(torch.from_numpy(anchor >= 0).to(ts.device), own, fixed)
 
-    def _count(self, calls_before: int) -> None:
-        self.calls += self.equation.count.calls - calls_before
-
     def finish(self) -> Trajectory:
         clock, recorder = self.clock, self.recorder
         status = np.atleast_1d(np.asarray(clock.status, dtype=int)).copy()
@@ -379,6 +374,7 @@ class _Run:
         values = torch.cat(recorder.values) if recorder.values else self.problem.y0.new_empty(0, width)
         # They are in `values` now: kept as well, they would hold each state they are views of.
         recorder.values.clear()
+        evaluations, jacobians = self.costs.totals(joint=self.joint)
         return Trajectory(
             recorder=recorder,
             values=values,
@@ -386,10 +382,8 @@ class _Run:
             status=status,
             steps=np.atleast_1d(clock.steps),
             accepted=np.atleast_1d(clock.accepted),
-            evaluations=self.evaluations + self.calls if self.joint else self.evaluations,
-            jacobians=self.jacobians + self.equation.count.jacobians - self.jacobians_before
-            if self.joint
-            else self.jacobians,
+            evaluations=evaluations,
+            jacobians=jacobians,
             reached=np.atleast_1d(clock.t),
             last_size=np.atleast_1d(clock.size),
             events=recorder.event_rows(),

@@ -22,8 +22,8 @@ class Stats:
 
     num_evaluations: calls of f while the sample took part. num_steps: attempted steps, of which num_accepted counted
     and num_rejected were made again shorter. engine: which engine ran. num_jacobians: how often the field's Jacobian
-    was made (each time one of the evaluations, and as many gradients as a block of it has rows); 0 with explicit
-    methods.
+    was made (by autograd one of the evaluations each time, and as many gradients as a block of it has rows); 0 with
+    explicit methods.
     """
 
     num_evaluations: torch.Tensor

@@ -7,12 +7,14 @@ from neurode.core.nest import describe
 from neurode.methods.adams import Adams
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.implicit_rk import ImplicitRungeKutta
+from neurode.methods.implicit_tableau import ImplicitTableau
 from neurode.methods.rosenbrock import Rosenbrock
 from neurode.methods.splittings.leapfrog import LEAPFROG
 from neurode.methods.splittings.semi_implicit_euler import SEMI_IMPLICIT_EULER
 from neurode.methods.splittings.yoshida4 import YOSHIDA4
 from neurode.methods.splittings.yoshida6 import YOSHIDA6
 from neurode.methods.stepper import AbstractStepper
+from neurode.methods.switching import Switching
 from neurode.methods.symplectic import Symplectic
 from neurode.methods.tableau import Tableau
 from neurode.methods.tableaus.adaptive_heun import ADAPTIVE_HEUN
@@ -70,6 +72,7 @@ METHODS: dict[str, AbstractStepper] = {
     **{tableau.name: ExplicitRungeKutta(tableau) for tableau in EXPLICIT},
     **{tableau.name: ImplicitRungeKutta(tableau) for tableau in IMPLICIT},
     RODAS5P.name: Rosenbrock(RODAS5P),
+    "auto": Switching(ExplicitRungeKutta(TSIT5), Rosenbrock(RODAS5P)),
     **{stepper.name: stepper for stepper in MULTISTEP},
     **{splitting.name: Symplectic(splitting) for splitting in SYMPLECTIC},
 }
@@ -78,12 +81,14 @@ ALIASES = {"heun2": "heun", "fixed_adams": "implicit_adams"}
 """Other names, by which some methods are known elsewhere; lists show each method once, by its own."""
 
 
-def stepper_of(method: str | Tableau | AbstractStepper) -> AbstractStepper:
+def stepper_of(method: str | Tableau | ImplicitTableau | AbstractStepper) -> AbstractStepper:
     """The stepper for a name of the catalogue, a tableau of one's own, or a stepper."""
     if isinstance(method, AbstractStepper):
         return method
     if isinstance(method, Tableau):
         return ExplicitRungeKutta(method)
+    if isinstance(method, ImplicitTableau):
+        return ImplicitRungeKutta(method)
     if not isinstance(method, str):
         raise TypeError(f"method must be a name, a Tableau or a stepper, but is {describe(method)}.")
     method = ALIASES.get(method, method)

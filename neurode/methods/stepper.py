@@ -23,6 +23,7 @@ class StepResult:
     kept: the step as `replay` gives it, where it was recorded on the way.
     failed: (lanes,) bool on the host: where the equations of an implicit step were not solved; None for nowhere.
     coarse_error: a second, coarser estimate beside `error`, if the method judges its steps by both.
+    costs: what the step cost each lane, where that differs between them; else None.
     """
 
     y1: torch.Tensor
@@ -32,6 +33,15 @@ class StepResult:
     kept: "KeptStep | None" = None
     failed: np.ndarray | None = None
     coarse_error: torch.Tensor | None = None
+    costs: "StepCosts | None" = None
+
+
+@dataclass(frozen=True)
+class StepCosts:
+    """Evaluations and Jacobians of a step, (lanes,) whole numbers each."""
+
+    evaluations: np.ndarray
+    jacobians: np.ndarray
 
 
 class AbstractStepper(ABC):
