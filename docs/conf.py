@@ -39,7 +39,8 @@ def methods_table() -> str:
     lines = ["| name | order | calls | dense order | chooses its own steps | source |", "|---|---|---|---|---|---|"]
     for name, stepper in METHODS.items():
         table = getattr(stepper, "tableau", None) or getattr(stepper, "table", None)
-        source = getattr(table, "source", "") or "Adams (1855), Moulton (1926); Nordsieck (1962)"
+        source = "Adams (1855), Moulton (1926); Nordsieck (1962)" if isinstance(stepper, Adams) else ""
+        source = getattr(table, "source", "") or source
         own = "yes" if stepper.has_error else "no"
         calls = method_calls(stepper)
         lines.append(f"| `{name}` | {stepper.order} | {calls} | {stepper.dense_order} | {own} | {source} |")
@@ -56,7 +57,11 @@ def method_calls(stepper: AbstractStepper) -> str:
     if isinstance(stepper, Symplectic):
         reading = 2 + len(stepper.reading.nodes)
         return f"{len(stepper.table.parts) - stepper.carries_first} + {reading} to read"
-    return "implicit"
+    return "implicit" if stepper.linearises and name_of_table(stepper) else "those of the method in use"
+
+
+def name_of_table(stepper: AbstractStepper) -> str:
+    return getattr(getattr(stepper, "tableau", None), "name", "")
 
 
 myst_substitutions = {"methods_table": methods_table()}

@@ -10,12 +10,13 @@ from neurode.methods.stepper import StepResult
 
 @dataclass(frozen=True)
 class MadeStep:
-    """A step from (t, y) to t_end, with what it gave."""
+    """A step from (t, y) to t_end, with what it gave. complete: the same with all that its dense output needs."""
 
     t: float
     t_end: float
     y: torch.Tensor
     result: StepResult
+    complete: Callable[[], StepResult]
 
 
 class EventFired(Exception):
@@ -51,10 +52,10 @@ class Attempts:
         self.pending = (t, t_end, y)
         self._call("callback_step", *self.pending)
 
-    def made(self, result: StepResult) -> None:
+    def made(self, complete: Callable[[], StepResult], result: StepResult) -> None:
         """It has been made."""
         assert self.pending is not None
-        self.last = MadeStep(*self.pending, result)
+        self.last = MadeStep(*self.pending, result, complete)
 
     def end(self, reached: float) -> None:
         """The solve is over, and got to `reached`."""

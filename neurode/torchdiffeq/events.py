@@ -84,26 +84,24 @@ def _adaptive(request: Request, event: Event) -> tuple[float, float, Curve]:
     back = back_of(request.y0)
     walk = AdaptiveWalk(request, fired=_watch(event, back))
     step = _first_past(walk, request.t[0].double(), 1.0 if request.forward else -1.0)
-    return step.t, step.t_end, lambda t: back(_dense(walk.stepper, step, float(t)))
+    stages = step.complete().stages
+    return step.t, step.t_end, lambda t: back(_dense(walk.stepper, step, stages, host(t)))
 
 
 def _first_past(walk: AdaptiveWalk, start: torch.Tensor, length: float) -> MadeStep:
     """The first step that ends behind the event. length: of the first window, negative backwards in time."""
     try:
         while True:
-            end = float(start) + length
-            ahead = walk.stops.inside(float(start), end)
-            stop = start.new_tensor(ahead[0] if ahead else end)
-            walk.advance(torch.stack([start, stop]), save="end")
-            start, length = stop, length if ahead else 2 * length
+            end = start.new_tensor(host(start) + length)
+            walk.advance(torch.stack([start, end]), save="end")
+            start, length = end, 2 * length
     except EventFired as fired:
         return fired.step
 
 
-def _dense(stepper: AbstractStepper, step: MadeStep, t: float) -> torch.Tensor:
+def _dense(stepper: AbstractStepper, step: MadeStep, stages: torch.Tensor, t: float) -> torch.Tensor:
     size = step.t_end - step.t
     weights = torch.from_numpy(stepper.dense_weights(np.array([(t - step.t) / size]))[0])
-    stages = step.result.stages
     return step.y + size * torch.tensordot(weights.to(stages), stages, dims=1)
 
 
@@ -122,8 +120,8 @@ def _fixed(request: Request, event: Event) -> tuple[float, float, Curve]:
         step = fired.step
     else:
         raise RuntimeError(
-            f"no event within {MOST_FIXED_STEPS} steps of {host(size)}: event_fn keeps its sign from t={float(t0)} to "
-            f"t={float(grid[-1])}. Pass a larger step_size, or an adaptive method."
+            f"no event within {MOST_FIXED_STEPS} steps of {host(size)}: event_fn keeps its sign from t={host(t0)} to "
+            f"t={host(grid[-1])}. Pass a larger step_size, or an adaptive method."
         )
     number = int((grid.detach().double() - step.t).abs().argmin())
     ends = grid[number : number + 1], grid[number + 1 : number + 2]

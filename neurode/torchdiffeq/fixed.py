@@ -1,5 +1,6 @@
 """Solves on a grid of fixed steps for torchdiffeq's interface: the grid, the steps, and outputs between grid points."""
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,15 +9,19 @@ import torch
 
 from neurode.core.errors import SolveError
 from neurode.gradients.direct import Direct
+from neurode.methods.adams import Adams
 from neurode.methods.implicit_rk import ImplicitRungeKutta
 from neurode.methods.newton import Newton
 from neurode.methods.stepper import AbstractStepper
 from neurode.solving import solve
 from neurode.torchdiffeq.adaptive import raise_as_there
 from neurode.torchdiffeq.attempts import Attempts
+from neurode.torchdiffeq.methods import METHODS
 from neurode.torchdiffeq.numbers import back_of, host, next_to, real_field, real_view
 from neurode.torchdiffeq.request import Request, demand
 from neurode.torchdiffeq.steered import SteeredStepper
+
+HIGHEST_ADAMS = 5
 
 
 def values(request: Request) -> torch.Tensor:
@@ -32,11 +37,29 @@ def _attempts(request: Request) -> Attempts | None:
 
 def stepper_of(request: Request, attempts: Attempts | None) -> AbstractStepper:
     """The method, with what the user put between."""
-    stepper, iterations = request.method.stepper, request.options.get("max_iters")
-    if iterations is not None and isinstance(stepper, ImplicitRungeKutta):
+    stepper, perturb = request.method.stepper, bool(request.options.get("perturb", False))
+    iterations = request.options.get("max_iters")
+    if isinstance(stepper, Adams):
+        stepper = _adams(stepper, request)
+    elif iterations is not None and isinstance(stepper, ImplicitRungeKutta):
         stepper = replace(stepper, newton=Newton(iterations=max(2, int(iterations))))
-    perturb = bool(request.options.get("perturb", False))
     return SteeredStepper(stepper, perturb=perturb, attempts=attempts) if perturb or attempts is not None else stepper
+
+
+def _adams(stepper: Adams, request: Request) -> AbstractStepper:
+    """The Adams method of the options: of order 5 at most, and of as many corrections as the user allows."""
+    options = request.options
+    order = int(options.get("max_order", HIGHEST_ADAMS))
+    demand(order <= 12, f"max_order must be 12 at most, but is {order}.")
+    if order < 4:
+        warnings.warn(f"max_order={order} is below 4, so the solver reduces to `rk4`.", stacklevel=5)
+        return METHODS["rk4"].stepper
+    corrections = stepper.corrections
+    if corrections and "max_iters" in options:
+        corrections = int(options["max_iters"])
+    if not options.get("implicit", True):
+        corrections = 0
+    return replace(stepper, order=min(order, HIGHEST_ADAMS), corrections=corrections)
 
 
 def grid_of(request: Request) -> torch.Tensor:
@@ -52,14 +75,14 @@ def grid_of(request: Request) -> torch.Tensor:
     else:
         return t
     for place in (0, -1):
-        given, wanted = float(grid[place]), float(t[place])
+        given, wanted = host(grid[place]), host(t[place])
         demand(given == wanted, f"grid[{place}] must be t[{place}]={wanted}, but is {given}.")
     return grid
 
 
 def equal_steps(t: torch.Tensor, size: float) -> torch.Tensor:
     """From t[0] to t[-1] in steps of `size`, the last one shorter."""
-    span = float(t[-1].detach().double() - t[0].detach().double())
+    span = host(t[-1].double() - t[0].double())
     # A number of steps that is whole up to rounding is meant to be whole.
     count = max(1, int(np.ceil(abs(span) / size * (1 - 1e-6))))
     inner = t[0] + torch.arange(count, dtype=t.dtype, device=t.device) * (size if span > 0 else -size)
@@ -76,7 +99,7 @@ def on_grid(request: Request, grid: torch.Tensor, stepper: AbstractStepper) -> t
     except SolveError as error:
         raise_as_there(error)
     if isinstance(stepper, SteeredStepper) and stepper.attempts is not None:
-        stepper.attempts.end(float(grid[-1]))
+        stepper.attempts.end(host(grid[-1]))
     return back_of(y0)(solution.ys)
 
 

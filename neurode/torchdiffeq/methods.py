@@ -18,6 +18,7 @@ _ADAPTIVE = (
     "max_step",
 )  # fmt: skip
 _FIXED = ("step_size", "grid_constructor", "interp", "perturb", "norm")
+_ADAMS = ("max_order", "max_iters", "implicit")
 _NEWTON = ("max_iters",)
 _OUTSIDE = ("solver", "min_step", "max_step", "norm", "grid_points", "eps")
 
@@ -51,21 +52,29 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
+    "dopri8": Method("dopri8", "adaptive", "Dopri8Solver"),
     "dopri5": Method("dopri5", "adaptive", "Dopri5Solver"),
     "tsit5": Method("tsit5", "adaptive", "Tsit5Solver"),
     "bosh3": Method("bosh3", "adaptive", "Bosh3Solver"),
+    "fehlberg2": Method("fehlberg2", "adaptive", "Fehlberg2"),
+    "adaptive_heun": Method("adaptive_heun", "adaptive", "AdaptiveHeunSolver"),
     "euler": Method("euler", "fixed", "Euler"),
     "midpoint": Method("midpoint", "fixed", "Midpoint"),
     "heun2": Method("heun", "fixed", "Heun2"),
+    "heun3": Method("heun3", "fixed", "Heun3"),
+    "rk4": Method("rk4_38", "fixed", "RK4"),
+    "explicit_adams": Method("explicit_adams", "fixed", "AdamsBashforth", _ADAMS),
+    "implicit_adams": Method("implicit_adams", "fixed", "AdamsBashforthMoulton", _ADAMS),
+    "fixed_adams": Method("implicit_adams", "fixed", "AdamsBashforthMoulton", _ADAMS),
     "implicit_euler": Method("implicit_euler", "fixed", "ImplicitEuler", _NEWTON),
     "implicit_midpoint": Method("implicit_midpoint", "fixed", "ImplicitMidpoint", _NEWTON),
     "trapezoid": Method("trapezoid", "fixed", "Trapezoid", _NEWTON),
     "radauIIA3": Method("radauIIA3", "fixed", "RadauIIA3", _NEWTON),
-    "radauIIA5": Method("radauIIA5", "fixed", "RadauIIA5", _NEWTON),
     "gl4": Method("gl4", "fixed", "GaussLegendre4", _NEWTON),
+    "radauIIA5": Method("radauIIA5", "fixed", "RadauIIA5", _NEWTON),
     "gl6": Method("gl6", "fixed", "GaussLegendre6", _NEWTON),
     "sdirk2": Method("sdirk2", "fixed", "SDIRK2", _NEWTON),
     "trbdf2": Method("trbdf2", "fixed", "TRBDF2", _NEWTON),
     "scipy_solver": Method("", "outside", "ScipyWrapperODESolver"),
 }
-"""A new one joins by a line."""
+"""Every method of torchdiffeq; a new one joins by a line. Its rk4 is the 3/8 rule."""

@@ -7,7 +7,6 @@ import torch
 
 from neurode.torchdiffeq import adaptive, events, fixed, outside
 from neurode.torchdiffeq.adaptive import AdaptiveWalk
-from neurode.torchdiffeq.pieces import pieces
 from neurode.torchdiffeq.request import Field, Request, demand, read
 
 _VALUES = {"adaptive": adaptive.values, "fixed": fixed.values, "outside": outside.values}
@@ -69,18 +68,10 @@ def odeint_dense(
     request = read(func, y0, t, rtol, atol, method, options, None)
     demand(request.method.kind == "adaptive", f"odeint_dense needs an adaptive method, but method is {method!r}.")
     walk = AdaptiveWalk(request)
-    parts = [(float(piece.ts[-1].detach()), walk.advance(piece.ts, "dense")) for piece in pieces(request.t, walk.stops)]
-    sign = 1.0 if request.forward else -1.0
-
-    def read_one(time: torch.Tensor) -> torch.Tensor:
-        place = float(time.detach())
-        solution = next((part for end, part in parts if (place - end) * sign <= 0), parts[-1][1])
-        return walk.back(solution.evaluate(time))
+    solution = walk.advance(request.t, "dense")
 
     def solution_at(t_eval: Any) -> Any:
         times = torch.as_tensor(t_eval, dtype=None if isinstance(t_eval, torch.Tensor) else torch.float64)
-        if times.ndim and len(parts) == 1:
-            return request.rows(walk.back(parts[0][1].evaluate(times)))
-        return request.rows(torch.stack([read_one(time) for time in times]) if times.ndim else read_one(times))
+        return request.rows(walk.back(solution.evaluate(times)))
 
     return solution_at

@@ -1,47 +1,18 @@
-"""A stepper of ours with what torchdiffeq lets a user put between: a norm of his own, callbacks, perturbed times."""
+"""A stepper of ours with what torchdiffeq lets a user put between: callbacks, events, perturbed times."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
+from neurode.methods.adams import Adams
 from neurode.methods.stepper import AbstractStepper, StepResult
 from neurode.torchdiffeq.attempts import Attempts
-from neurode.torchdiffeq.numbers import next_to
-
-
-@dataclass(frozen=True)
-class ErrorNorm:
-    """Measures the error of a step as the user's norm says, so that the loop's root mean square gives that number.
-
-    norm: of a tensor as the user's func takes it; gives a number or a 0-d tensor. back: makes that tensor of the
-    solver's. min_step: a step no longer than this is always good.
-    """
-
-    norm: Callable[[torch.Tensor], Any]
-    rtol: float | torch.Tensor
-    atol: float | torch.Tensor
-    back: Callable[[torch.Tensor], torch.Tensor]
-    min_step: float
-
-    @torch.no_grad()
-    def __call__(self, y: torch.Tensor, result: StepResult, size: float) -> torch.Tensor:
-        """The error to hand to the loop: everywhere as large in times of the loop's tolerance as the norm says."""
-        assert result.error is not None
-        start, end, error = y.detach(), result.y1.detach(), result.error.detach()
-        scale = torch.maximum(start.abs(), end.abs()) * self.rtol + self.atol
-        if self.back(start) is start:
-            ratio = abs(self.norm(error / scale))
-        else:
-            sizes = torch.maximum(self.back(start).abs(), self.back(end).abs())
-            rtol, atol = (x.squeeze(-1) if isinstance(x, torch.Tensor) else x for x in (self.rtol, self.atol))
-            ratio = abs(self.norm(self.back(error) / (sizes * rtol + atol)))
-        if size <= self.min_step * (1 + 1e-9):
-            ratio = ratio.clamp(max=1.0) if isinstance(ratio, torch.Tensor) else min(ratio, 1.0)
-        return scale * ratio
+from neurode.torchdiffeq.numbers import host, next_to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,31 +48,36 @@ class PerturbedEquation(AbstractEquation):
 
 @dataclass(frozen=True, eq=False)
 class SteeredStepper(AbstractStepper):
-    """A stepper with a user's norm, his callbacks, and perturbed times; for gradient="direct", which only steps.
+    """A stepper that tells of its steps, with perturbed times; for gradient="direct", which only steps.
 
     attempts: is told of every attempted step.
     """
 
     base: AbstractStepper
-    error_norm: ErrorNorm | None = None
     perturb: bool = False
     attempts: Attempts | None = None
 
     def step(self, equation, t, t_end, y, carried, *, traced: bool) -> StepResult:
-        start, end = float(t), float(t_end)
+        start, end = host(t), host(t_end)
         if self.attempts is not None:
             self.attempts.begin(start, end, y)
         if self.perturb:
-            # What func gives on this side of t is not what it gave at the end of the step before.
-            equation, carried = PerturbedEquation.of(equation, t, t_end), None
+            equation, carried = self._perturbed(equation, t, t_end, y, carried)
         result = self.base.step(equation, t, t_end, y, carried, traced=traced)
-        if self.perturb:
+        if self.perturb and not isinstance(self.base, Adams):
+            # What func gives on the other side of t_end is not what it gave on this one.
             result = replace(result, carried_next=None)
-        if self.error_norm is not None:
-            result = replace(result, error=self.error_norm(y, result, abs(end - start)))
         if self.attempts is not None:
-            self.attempts.made(result)
+            self.attempts.made(partial(self.base.complete, equation, t, t_end, y, result, traced=traced), result)
         return result
+
+    def _perturbed(self, equation, t, t_end, y, carried) -> tuple[AbstractEquation, torch.Tensor | None]:
+        """The equation next to both ends, and what the step is handed: the loop's own first call would be at t."""
+        moved = PerturbedEquation.of(equation, t, t_end)
+        if carried is not None or not self.base.carries_first:
+            return moved, carried
+        time = moved.shaped_time(t.to(y.dtype)) if isinstance(t, torch.Tensor) else moved.times([t])[0]
+        return moved, self.base.begin(y, moved(time, y))
 
     @property
     def name(self) -> str:
@@ -132,13 +108,24 @@ class SteeredStepper(AbstractStepper):
 
     @property
     def carries(self) -> bool:
-        return self.base.carries and not self.perturb
+        return self.base.carries
 
     def begin(self, y0, first):
-        return self.base.begin(y0, first)
+        # Perturbed, the first step calls func for itself.
+        return None if self.perturb and self.base.carries_first else self.base.begin(y0, first)
 
     def begin_bar(self, carried_bar):
         return self.base.begin_bar(carried_bar)
+
+    def carried_zeros(self, y0):
+        return self.base.carried_zeros(y0)
+
+    @property
+    def completes(self) -> bool:
+        return self.base.completes
+
+    def complete(self, equation, t, t_end, y, result, *, traced: bool) -> StepResult:
+        return self.base.complete(equation, t, t_end, y, result, traced=traced)
 
     def retry(self, carried, rejected):
         return self.base.retry(carried, rejected)

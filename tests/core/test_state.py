@@ -48,7 +48,7 @@ def test_a_contiguous_tensor_state_is_packed_without_a_copy():
         ({}, ValueError, "y0 holds no tensor"),
         ((TENSOR, TENSOR.double()), ValueError, "must share dtype and device"),
         (TENSOR.long(), TypeError, "works in float32 and float64"),
-        (TENSOR.to(torch.complex64), TypeError, "works in float32 and float64"),
+        (TENSOR.bfloat16(), TypeError, "works in float32 and float64"),
     ],
 )
 def test_a_state_that_cannot_be_solved_is_refused_with_a_sentence(y0, error, message):

@@ -148,3 +148,66 @@ def test_the_exact_ways_agree_to_rounding(batching):
     for name in ("checkpointed", "checkpointed with 4 states", "reversible"):
         for one, other in zip(torch.autograd.grad(case.loss(WAYS[name]), case.inputs), exact, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-10)
+
+
+def swing(t, y):
+    del t
+    return torch.stack((y[..., 1], -4 * y[..., 0]), dim=-1)
+
+
+def test_a_second_derivative_of_an_event_time_is_refused_with_a_sentence():
+    y0 = doubles(1.0, 0.2).requires_grad_()
+    solution = solve(swing, y0, [0.0, 2.0], events=lambda t, y: y[0], gradient="direct", **TIGHT)
+    with pytest.raises(RuntimeError, match="event times have first derivatives only"):
+        torch.autograd.grad(solution.events.times[0], y0, create_graph=True)
+
+
+def test_transforms_around_a_solve_with_events_are_refused_with_a_sentence():
+    def time(y0):
+        return solve(swing, y0, [0.0, 2.0], events=lambda t, y: y[0]).events.times[0]
+
+    with pytest.raises(NotImplementedError, match=r"a solve with events cannot run inside a transform.*per_sample"):
+        torch.func.vmap(time)(doubles([1.0, 0.2], [0.5, 0.1]))
+    with pytest.raises(NotImplementedError, match="a solve with events cannot run inside a transform"):
+        torch.func.grad(time)(doubles(1.0, 0.2))
+
+
+def test_without_anything_to_differentiate_times_and_states_carry_no_gradient():
+    solution = solve(swing, doubles(1.0, 0.2), [0.0, 2.0], events=lambda t, y: y[0])
+    assert not solution.events.times.requires_grad
+    assert not solution.events.states.requires_grad
+    assert solution.backward is None
+
+
+def test_a_threshold_that_only_the_condition_knows_has_a_gradient():
+    """x(t) = cos 2t reaches the threshold c at t = arccos(c) / 2."""
+    threshold = doubles(0.3).squeeze().requires_grad_()
+    solution = solve(swing, doubles(1.0, 0.0), [0.0, 2.0], events=lambda t, y: y[0] - threshold, **TIGHT)
+    (found,) = torch.autograd.grad(solution.events.times[0], threshold)
+    assert float(found) == pytest.approx(-0.5 / (1 - 0.3**2) ** 0.5, rel=1e-7)
+    assert torch.is_tensor(solution.events.states)
+
+
+def test_the_way_back_over_jumps_is_accounted_as_one():
+    y0 = doubles(1.0, 0.2).requires_grad_()
+    bounce = Event(lambda t, y: y[0], jump=lambda t, y: y * y.new_tensor([1.0, -0.9]), direction=-1)
+    solution = solve(swing, y0, [0.0, 4.0], events=bounce, gradient=Checkpointed(graph_bytes=0), **TIGHT)
+    assert len(solution.events.times) >= 2
+    solution.ys[-1].sum().backward()
+    assert solution.backward.runs == 1
+    assert solution.backward.num_evaluations >= 6 * int(solution.stats.num_accepted)
+    assert solution.backward.kept_bytes > 0
+    assert solution.backward.seconds > 0
+
+
+def test_gradients_go_through_events_of_states_in_several_parts():
+    place, speed = doubles(1.0).requires_grad_(), doubles(0.2).requires_grad_()
+    solution = solve(
+        lambda t, y: {"v": -4 * y["x"], "x": y["v"]}, {"x": place, "v": speed}, [0.0, 2.0],
+        events=lambda t, y: y["x"], **TIGHT,
+    )  # fmt: skip
+    joined = torch.cat((place, speed)).detach().requires_grad_()
+    other = solve(swing, joined, [0.0, 2.0], events=lambda t, y: y[0], **TIGHT)
+    found = torch.autograd.grad(solution.events.times[0] + solution.events.states["v"].sum(), (place, speed))
+    due = torch.autograd.grad(other.events.times[0] + other.events.states[0, 1], joined)
+    torch.testing.assert_close(torch.cat(found), due[0], rtol=1e-8, atol=1e-10)

@@ -59,7 +59,8 @@ def test_the_weights_are_those_of_the_books(method):
             sum(float(w) * k for w, k in zip(row, slopes, strict=True)) / (power + 1) / h**power
             for power, row in enumerate(inverse)
         ]
-        y1 = stepper.step(equation, now, now + h, torch.zeros(1, dtype=D), torch.cat(parts), traced=False).y1
+        carried = torch.cat((*parts, torch.full((1,), h, dtype=D)))
+        y1 = stepper.step(equation, now, now + h, torch.zeros(1, dtype=D), carried, traced=False).y1
         assert y1.item() / h == pytest.approx(due[place], abs=1e-12)
 
 
@@ -69,6 +70,29 @@ def test_a_last_step_of_another_size_costs_no_order(method):
     sizes = [0.043, 0.0215, 0.01075]
     errors = [error(problem, method, dt).item() for dt in sizes]
     assert np.polyfit(np.log(sizes), np.log(errors), 1)[0] > 3.7
+
+
+@pytest.mark.parametrize("batching", ["joint", "per_sample"])
+@pytest.mark.parametrize("method", ["explicit_adams", "implicit_adams"])
+def test_steps_of_all_sizes_are_stable_and_precise(method, batching):
+    """Between 200 random times, whose distances differ by orders of magnitude: such steps start anew."""
+    generator = torch.Generator().manual_seed(0)
+    inner = torch.rand(198, generator=generator, dtype=D).sort().values * 5
+    ts = torch.cat((torch.zeros(1, dtype=D), inner, torch.full((1,), 5.0, dtype=D)))
+    y0 = torch.tensor([[2.0], [-1.0]], dtype=D)
+    ys = solve(lambda t, y: -y + torch.cos(t), y0, ts, method=method, batching=batching).ys
+    clock = ts.view(-1, 1, 1)
+    exact = (torch.cos(clock) + torch.sin(clock)) / 2 + (y0 - 0.5) * torch.exp(-clock)
+    torch.testing.assert_close(ys, exact, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("ratio", "calls"), [(1.0, 1), (1.2, 1), (0.85, 1), (1.4, 12), (0.5, 12)])
+def test_a_step_that_differs_by_more_than_a_quarter_starts_anew(ratio, calls):
+    field = Recording(lambda t, y: -y)
+    ts = torch.tensor([0.0, 0.1, 0.2, 0.2 + 0.1 * ratio], dtype=D)
+    with torch.no_grad():
+        solve(field, torch.ones(2, dtype=D), ts, method="explicit_adams")
+    assert field.calls == 1 + 12 + 1 + calls
 
 
 def test_samples_that_have_no_history_yet_start_beside_those_that_have():

@@ -4,14 +4,21 @@ from pathlib import Path
 
 import pytest
 
+import neurode.methods.splittings
 import neurode.methods.tableaus
 from neurode.methods.catalogue import ALIASES, METHODS, adaptive_methods, stepper_of
 from neurode.methods.tableaus.heun import HEUN
+from tests.kinds import SYMPLECTIC
 
 
 def test_every_table_file_is_listed():
     files = {path.stem for path in Path(neurode.methods.tableaus.__file__).parent.glob("*.py")} - {"__init__"}
     assert files == {name for name, stepper in METHODS.items() if hasattr(stepper, "tableau")}
+
+
+def test_every_splitting_file_is_listed():
+    files = {path.stem for path in Path(neurode.methods.splittings.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files == set(SYMPLECTIC)
 
 
 def test_every_method_is_listed_under_its_own_name():
