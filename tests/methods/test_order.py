@@ -127,9 +127,9 @@ def estimates(problem, method, sizes, name) -> list[float]:
     """The largest entry of a step's error estimate from t0, for several sizes."""
     stepper, layout = METHODS[method], layout_of(problem.y0, per_sample=False)
     equation, y = Equation(problem.f, None, layout=layout), layout.pack(problem.y0)
-    first, errors = equation(equation.times([problem.t0])[0], y), []
+    carried, errors = stepper.begin(y, equation(equation.times([problem.t0])[0], y)), []
     for dt in sizes:
-        result = stepper.step(equation, problem.t0, problem.t0 + dt, y, first, traced=False)
+        result = stepper.step(equation, problem.t0, problem.t0 + dt, y, carried, traced=False)
         errors.append(getattr(result, name).abs().max().item())
     return errors
 
