@@ -34,8 +34,12 @@ def read_npz(path: Path) -> LabelledData:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name.lower(): file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"this .npz cannot be read ({error}). {ARRAYS.again}", file=path) from None
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError):
+        # numpy tells how to load Python objects all the same: no advice for a file of unknown origin.
+        raise DataError(
+            f"this .npz cannot be read: it is damaged, or holds Python objects, which are never loaded. {ARRAYS.again}",
+            file=path,
+        ) from None
     for first, second in ((first, second) for first in _INPUTS for second in _TARGETS):
         if first in arrays and second in arrays:
             return labelled_arrays(arrays[first], arrays[second], path)

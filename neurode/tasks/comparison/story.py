@@ -15,8 +15,8 @@ from neurode.training.progress import Progress
 class StoryComparison:
     """How many points, how long, how often. depths: of the residual networks."""
 
-    num: int = 1000
-    epochs: int = 40
+    num: int = 4000
+    epochs: int = 50
     repeats: int = 3
     depths: tuple[int, ...] = (4, 8, 16)
     memory: bool = True
@@ -29,11 +29,11 @@ class StoryComparison:
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """The networks, dopri5 at 1e-3 with the classical adjoint, and two midpoint steps with exact gradients that
-        keep one state, trained not to lean on its steps."""
+        keep three states, trained not to lean on its steps."""
         return (
             *(Candidate("resnet", depth) for depth in self.depths),
             Candidate("odenet", None, "dopri5@1e-3", "adjoint"),
-            Candidate("odenet", None, "midpoint:2", "Checkpointed(1)", Regulariser(more_steps=3)),
+            Candidate("odenet", None, "midpoint:2", "Checkpointed(3)", Regulariser(more_steps=3)),
         )
 
     def run(self, *, progress: Progress | bool | None = None) -> Comparison:
@@ -41,8 +41,11 @@ class StoryComparison:
         config = ComparisonConfig(
             depths=self.depths,
             solvers=("midpoint:2",),
-            gradients=("Checkpointed(1)", "adjoint"),
+            gradients=("Checkpointed(3)", "adjoint"),
             epochs=self.epochs,
+            batch_size=256,
+            learning_rate=0.02,
+            weight_decay=0.01,
             repeats=self.repeats,
             memory=self.memory,
         )

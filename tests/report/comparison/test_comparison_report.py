@@ -12,7 +12,7 @@ from neurode.report.comparison.learning import draw_learning, learning_over_epoc
 from neurode.report.comparison.looks import looks, shown
 from neurode.report.comparison.memory import draw_memory
 from neurode.report.comparison.plane import plane_page
-from neurode.report.page import Page, Table
+from neurode.report.page import Listing, Page, Table
 from neurode.report.picture import Picture
 from neurode.report.story.comparison import comparison_page
 from neurode.tasks.comparison.candidates import Candidate
@@ -30,7 +30,8 @@ SECTIONS = [
 
 
 def words(page: Page) -> str:
-    return " ".join(item for item in page.items if isinstance(item, str))
+    lines = [item.lines if isinstance(item, Listing) else (item,) for item in page.items]
+    return " ".join(line for several in lines for line in several if isinstance(line, str))
 
 
 @pytest.fixture(scope="module")
