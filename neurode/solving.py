@@ -157,7 +157,7 @@ def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
     """By the kernel where it is wanted and takes the problem, else by the loop."""
     if engine != "eager":
         reason = way.reason_against_kernel if problem.events is None else "it does not watch events"
-        found = fusible(problem) if reason is None else Unreadable(reason)
+        found = fusible(problem, way.graph_limit) if reason is None else Unreadable(reason)
         if isinstance(found, Fusible):
             return found.run()
         if engine == "fused":

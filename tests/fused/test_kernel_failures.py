@@ -42,7 +42,8 @@ def test_a_state_that_grows_beyond_all_numbers(method, batching):
     both = solve_both(field, y0, TS * 2, method=method, batching=batching, max_steps=3000, **steps)
     assert both.fused_counts["status"].tolist() == both.eager_counts["status"].tolist()
     assert both.fused_counts["reached"] == pytest.approx(both.eager_counts["reached"], rel=1e-2)
-    assert both.fused_counts["status"][0] == Status.NON_FINITE
+    # A method of low order needs more steps than there are to get so far.
+    assert both.fused_counts["status"][0] == (Status.MAX_STEPS if method == "adaptive_heun" else Status.NON_FINITE)
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
