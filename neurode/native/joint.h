@@ -224,7 +224,11 @@ private:
         int64_t after = stop;
         for (int64_t b = 0; b < blocks_; ++b) {
             const BlockState<T> own = state(b);
-            if (stop > next_) readout_.make(own.y, own.k, intervals_.size);
+            if (stop > next_) {
+                readout_.make(own.y, own.k, intervals_.size);
+                readout_.read_all(count(b), times_, interval, next_, stop - next_, output_.row(next_, first(b)),
+                                  output_.step());
+            }
             for (int i = 0; i < count(b); ++i) {
                 const int64_t sample = first(b) + i;
                 if (row != nullptr) {
@@ -236,8 +240,6 @@ private:
                     take_row<T>(own.k, i, work_.dim * work_.tableau.stages, slopes);
                     slopes += work_.dim * work_.tableau.stages;
                 }
-                if (stop > next_)
-                    readout_.read(i, times_, interval, next_, stop - next_, output_.row(next_, sample), output_.step());
                 after = output_.end(sample, times_, interval, stop, own.y1, i);
             }
             memcpy(static_cast<void*>(own.y), own.y1, static_cast<size_t>(numbers_) * sizeof(T));

@@ -193,8 +193,11 @@ private:
             if (!heard) begin_hearing();
             heard = true;
             const int64_t count = row_[i] - first_row_[i];
-            readout_.hear(i, times, interval, first_row_[i], count, value_bar(first_row_[i], sample),
-                          work_.samples * work_.dim, value_bar(work_.problem.num_times, 0));
+            const T *bar = value_bar(first_row_[i], sample), *end = value_bar(work_.problem.num_times, 0);
+            if (!work_.joint)
+                readout_.hear(i, times, interval, first_row_[i], count, bar, work_.samples * work_.dim, end);
+            else if (i == 0)
+                readout_.hear_all(busy_, times, interval, first_row_[i], count, bar, work_.samples * work_.dim, end);
             if (bars_.times_bar != nullptr)
                 for (int64_t row = first_row_[i]; row < row_[i]; ++row) hear_time(i, sample, row, times, interval);
             row_[i] = first_row_[i];
