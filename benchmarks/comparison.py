@@ -2,7 +2,7 @@
 
     python -m benchmarks.comparison textbook optdigits                 six blocks, dopri5 at 1e-3, the classical adjoint
     python -m benchmarks.comparison turned optdigits --repeats 5       few steps, exact gradients, a field kept cheap
-    python -m benchmarks.comparison turned spirals --set depths=8,16,32,64
+    python -m benchmarks.comparison turned spirals --points 4000 --set depths=4,8,16,32,64 --set batch_size=256
     python -m benchmarks.comparison turned PATH/t10k-images-idx3.gz --set width=16 --set epochs=10 --run FOLDER
 
 Writes a dated result under benchmarks/results. --run keeps a run folder; the same line again goes on with it.
@@ -38,22 +38,30 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.comparison", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("row", choices=[name for name in PRESETS if name != "quick"])
     parser.add_argument("data")
+    parser.add_argument("--points", type=int, help="of moons, spirals or rings")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the comparison")
     parser.add_argument("--run", type=Path, help="run folder, to go on with after an interruption")
     parser.add_argument("--results", type=Path, default=RESULTS)
     chosen = parser.parse_args(arguments)
     about = description()
-    data = read_labelled(chosen.data)
+    data = read_labelled(chosen.data, num=chosen.points)
     config = PRESETS[chosen.row]().config(repeats=chosen.repeats, **settings(chosen.set))
     resume = chosen.run is not None and (chosen.run / "checkpoints").is_dir()
     found = compare(data, config, run_folder=chosen.run, resume=resume)
-    lines = report(found, plain_rows(data, config), about, sys.argv[1:] if arguments is None else arguments)
+    lines = report(found, plain_rows(data, config), about, command(chosen))
     print("\n".join(lines))
     path = chosen.results / f"comparison_{data.name}_{chosen.row}_{date.today().isoformat()}.md"
     path.write_text("\n".join(lines) + "\n")
     figures_frame(found).to_csv(path.with_suffix(".csv"), index=False, lineterminator="\n")
     print(f"written: {path}", file=sys.stderr)
+
+
+def command(chosen: argparse.Namespace) -> str:
+    """The command line again, without folders of the machine it ran on."""
+    words = [chosen.row, Path(chosen.data).name, f"--repeats {chosen.repeats}"]
+    words += [f"--points {chosen.points}"] if chosen.points else []
+    return " ".join([*words, *(f"--set {pair}" for pair in chosen.set)])
 
 
 def settings(pairs: list[str]) -> dict[str, Any]:
@@ -82,13 +90,13 @@ def plain_rows(data: LabelledData, config: ComparisonConfig) -> list[str]:
     ]
 
 
-def report(found: Comparison, plain: list[str], about: list[str], command: list[str]) -> list[str]:
+def report(found: Comparison, plain: list[str], about: list[str], command: str) -> list[str]:
     """Markdown: the machine, every model, every duel, the verdicts."""
     lines = [
         f"# ResNet against neural ODE: {found.data}",
         "",
         *about,
-        f"- command: `python -m benchmarks.comparison {' '.join(command)}`",
+        f"- command: `python -m benchmarks.comparison {command}`",
         f"- data: {found.about}; {found.num_train:,} to train, {found.num_test:,} held out",
         f"- seconds: of {'the processor' if found.is_busy else 'the wall'}; on the wall {found.delay:.2f} times the "
         f"processor's passed; {found.machine}",

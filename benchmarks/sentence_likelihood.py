@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     walk = RecurrentLanguageModel(LanguageModelConfig(vocabulary.size, *shape, dropout=options.dropout))
     seconds = trained(walk, options.epochs)
     due = -sum(float(one.sum()) for one in walk.log_probabilities_of(chosen)) / len(chosen)
-    rows = [f"| language model | {due:.3f} | | | | | {seconds / 60:.1f} |"]
+    rows = [f"| language model | {due:.3f} | | | | | {seconds / 60:.1f} | |"]
     print(rows[0], flush=True)
     for free_bits in map(float, options.free_bits.split(",")):
         torch.manual_seed(options.seed)
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
         rows.append(
             f"| VAE, free bits {free_bits:g} | {found.nll:.3f} ({above:+.1%}) | {found.elbo_nll:.3f} | {found.kl:.2f} "
             f"| {found.mutual_information:.2f} | {found.active_units} of {options.code} | {seconds / 60:.1f} | "
-            f"{'passed' if passed else 'missed'}"
+            f"{'passed' if passed else 'missed'} |"
         )
         print(rows[-1], flush=True)
     lines = [

@@ -8,7 +8,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from docstrings import render
 
 from neurode import __version__
+from neurode.methods.adams import Adams
 from neurode.methods.catalogue import METHODS
+from neurode.methods.explicit_rk import ExplicitRungeKutta
+from neurode.methods.stepper import AbstractStepper
+from neurode.methods.symplectic import Symplectic
 
 project = "neurode"
 author = "the neurode developers"
@@ -32,11 +36,27 @@ autodoc_typehints_format = "short"
 
 def methods_table() -> str:
     """The catalogue as a Markdown table, so that the page lists what `solve` accepts and nothing else."""
-    lines = ["| name | order | chooses its own steps | source |", "|---|---|---|---|"]
+    lines = ["| name | order | calls | dense order | chooses its own steps | source |", "|---|---|---|---|---|---|"]
     for name, stepper in METHODS.items():
-        source = getattr(getattr(stepper, "tableau", None), "source", "")
-        lines.append(f"| `{name}` | {stepper.order} | {'yes' if stepper.has_error else 'no'} | {source} |")
+        table = getattr(stepper, "tableau", None) or getattr(stepper, "table", None)
+        source = getattr(table, "source", "") or "Adams (1855), Moulton (1926); Nordsieck (1962)"
+        own = "yes" if stepper.has_error else "no"
+        calls = method_calls(stepper)
+        lines.append(f"| `{name}` | {stepper.order} | {calls} | {stepper.dense_order} | {own} | {source} |")
     return "\n".join(lines)
+
+
+def method_calls(stepper: AbstractStepper) -> str:
+    """What a step costs."""
+    if isinstance(stepper, Adams):
+        return str(1 + stepper.corrections)
+    if isinstance(stepper, ExplicitRungeKutta):
+        extra = len(stepper.tableau.extra_c)
+        return f"{stepper.tableau.num_stages - stepper.carries_first}" + (f" + {extra} to read" if extra else "")
+    if isinstance(stepper, Symplectic):
+        reading = 2 + len(stepper.reading.nodes)
+        return f"{len(stepper.table.parts) - stepper.carries_first} + {reading} to read"
+    return "implicit"
 
 
 myst_substitutions = {"methods_table": methods_table()}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurode.core.equation import Equation
+from neurode.core.equation import Equation, HostTime
 from neurode.core.errors import SolveError, Status
 from neurode.core.nest import PerSample, describe, map_leaves
 from neurode.core.protocols import VectorField
@@ -17,15 +17,19 @@ from neurode.fused.field import Unreadable
 from neurode.gradients.catalogue import gradient_of
 from neurode.gradients.gradient import AbstractGradient
 from neurode.gradients.outcome import Outcome
-from neurode.gradients.segments import solve_with_events
-from neurode.integration.control import choose_controller
+from neurode.gradients.segments import solve_in_parts
+from neurode.integration.callbacks import Callbacks
+from neurode.integration.control import Tolerance, choose_controller
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.integration.events import Condition, Event, Watched, events_of
 from neurode.integration.mapped import lifted
 from neurode.integration.problem import Problem
+from neurode.integration.resuming import final_state
 from neurode.integration.save import Save, What, save_of
 from neurode.integration.solution import DenseOutput, Solution, Stats
+from neurode.integration.stops import forced_stops
 from neurode.integration.times import OutputTimes, TimesLike, read_times
+from neurode.integration.tolerances import read_tolerance
 from neurode.methods.catalogue import stepper_of
 from neurode.methods.stepper import AbstractStepper
 from neurode.methods.tableau import Tableau
@@ -40,13 +44,13 @@ class CannotFuse(ValueError):
 
 def solve(
     f: VectorField,
-    y0: State,
+    y0: State | Solution,
     ts: TimesLike,
     *,
     args: Any = None,
     method: str | Tableau | AbstractStepper = "dopri5",
-    rtol: float | torch.Tensor | None = None,
-    atol: float | torch.Tensor | None = None,
+    rtol: Tolerance = None,
+    atol: Tolerance = None,
     step_size: float | None = None,
     controller: str | AdaptiveSteps | ConstantSteps | None = None,
     batching: str = "joint",
@@ -55,22 +59,26 @@ def solve(
     events: Event | Condition | Sequence[Event | Condition] | None = None,
     engine: str = "auto",
     max_steps: int | None = None,
+    max_evaluations: int | None = None,
+    callbacks: Callbacks | None = None,
     throw: bool = True,
 ) -> Solution:
     """Solve dy/dt = f(t, y) from ts[0] to ts[-1], with exact gradients.
 
-    Good for non-stiff fields, neural or not, on any device. Not good for stiff ones (no implicit method yet), nor for
+    Good for any field, neural or not, on any device: explicit methods for most, implicit ones for stiff fields. Not for
     stochastic, delay or controlled equations.
 
     f: the vector field, f(t, y) or with args f(t, y, args); returns the derivative in y's shape and dtype. Jointly t is
         0-d; per sample it has shape (batch, 1, ..., 1) against a tensor state, (batch,) for a tuple or dict. It is
         never called outside [t0, t1].
-    y0: initial state: a tensor of any shape, or a tuple or dict of tensors; float32 or float64.
+    y0: initial state: a tensor of any shape, or a tuple or dict of tensors; float32, float64 or complex. Or a Solution,
+        to go on from where it came to, with its step size.
     ts: output times, rising or falling, ts[0] being t0 and ts[-1] t1: (n,) for all; per sample also (n, batch), or a
         list of 1-D tensors, one a sample.
     args: any nest of tensors for f; a leaf wrapped in PerSample(...) has a row a sample.
     method: a name of neurode.methods.catalogue, a Tableau, or a stepper.
-    rtol, atol: tolerances of the error of each step; numbers, or tensors that broadcast against y0. None: 1e-3 and 1e-6
+    rtol, atol: tolerances of the error of each step; numbers, tensors that broadcast against y0, or for a tuple or dict
+        state such a nest of them. None: 1e-3 and 1e-6
         in float32, 1e-6 and 1e-9 in float64. Only for adaptive control.
     step_size: constant steps of this size (positive, in units of t), for any method. Without it a method that has no
         error estimate steps from one time of ts to the next.
@@ -84,7 +92,9 @@ def solve(
         y) changes its sign. solution.events tells which, when and the state there, with gradients.
     engine: "auto" (default) lets one kernel make the whole solve where it can read the field (see
         `neurode.fused.reading`), "fused" insists on it, "eager" never does. `solution.stats.engine` says which ran.
-    max_steps: attempted steps at most (of each sample); None: 100,000.
+    max_steps: attempted steps at most (of each sample); None: 100,000. max_evaluations: no step begins once f was
+        called so often (for a sample). Both count the whole solve, over all its events.
+    callbacks: what to call before and after each step.
     throw: raise SolveError when the end is not reached; False returns what was solved, NaN beyond it.
 
     Returns a Solution. Raises TypeError or ValueError for arguments that do not fit together (CannotFuse, a ValueError,
@@ -95,15 +105,17 @@ def solve(
         raise ValueError(f"batching must be 'joint' or 'per_sample', but is {batching!r}.")
     _check_engine(engine)
     way, watched = gradient_of(gradient), events_of(events)
-    if watched:
-        _refuse_transforms()
+    resumed = y0 if isinstance(y0, Solution) else None
+    if active() or forward_mode():
+        _refuse_transforms(watched, callbacks, getattr(controller, "jump_t", None), resumed)
+    y0 = y0 if resumed is None else final_state(resumed)
     lift = lifted(f, y0, ts, args, batching=batching, rtol=rtol, atol=atol, step_size=step_size, traced=way.is_traced)
     if lift is not None:
         with lowered(lift.level):
             solution = solve(
                 lift.f, lift.y0, lift.ts, args=lift.args, method=method, rtol=lift.rtol, atol=lift.atol,
                 step_size=step_size, controller=controller, batching=lift.batching, gradient=way, save=save,
-                engine=engine, max_steps=max_steps, throw=throw,
+                engine=engine, max_steps=max_steps, max_evaluations=max_evaluations, throw=throw,
             )  # fmt: skip
         return lift.back(solution)
     per_sample = batching == "per_sample"
@@ -113,12 +125,11 @@ def solve(
     stepper = stepper_of(method)
     chosen = choose_controller(stepper, controller, step_size, rtol, atol)
     _check_args(args, layout, layout.lanes(state))
-    if max_steps is not None and not (isinstance(max_steps, int) and max_steps > 0):
-        raise ValueError(f"max_steps must be a positive whole number, but is {describe(max_steps)}.")
+    _check_limits(max_steps, max_evaluations, callbacks)
     default_rtol, default_atol = DEFAULT_TOLERANCES[layout.dtype]
     tolerances = (
-        _tolerance("rtol", rtol, default_rtol, layout, state),
-        _tolerance("atol", atol, default_atol, layout, state),
+        read_tolerance("rtol", rtol, default_rtol, layout, state),
+        read_tolerance("atol", atol, default_atol, layout, state),
     )
     if isinstance(chosen, AdaptiveSteps):
         stepper = stepper.within(*(x if isinstance(x, float) else float(x.min()) for x in tolerances))
@@ -132,7 +143,11 @@ def solve(
         rtol=tolerances[0],
         atol=tolerances[1],
         max_steps=max_steps or (MAX_STEPS if isinstance(chosen, AdaptiveSteps) else 2**62),
+        stops=forced_stops(chosen.step_t, times),
         events=Watched.of(watched, layout.lanes(state)),
+        callbacks=callbacks,
+        max_evaluations=max_evaluations,
+        first_size=None if resumed is None else _first_size(resumed, times, chosen),
     )
     solution = _solved(problem, way, engine)
     if throw and not solution.succeeded:
@@ -145,10 +160,19 @@ def _check_engine(engine: str) -> None:
         raise ValueError(f"engine must be 'auto', 'fused' or 'eager', but is {engine!r}.")
 
 
-def _refuse_transforms() -> None:
-    if active() or forward_mode():
+def _check_limits(max_steps: int | None, max_evaluations: int | None, callbacks: Callbacks | None) -> None:
+    for name, limit in (("max_steps", max_steps), ("max_evaluations", max_evaluations)):
+        if limit is not None and not (isinstance(limit, int) and limit > 0):
+            raise ValueError(f"{name} must be a positive whole number, but is {describe(limit)}.")
+    if callbacks is not None and not isinstance(callbacks, Callbacks):
+        raise TypeError(f"callbacks must be Callbacks(...), but is {describe(callbacks)}.")
+
+
+def _refuse_transforms(*given: Any) -> None:
+    names = ("events", "callbacks", "jump_t", "a solution to go on from")
+    for what in (name for name, one in zip(names, given, strict=True) if one):
         raise NotImplementedError(
-            "a solve with events cannot run inside a transform of torch.func or in forward mode. Use torch.autograd "
+            f"a solve with {what} cannot run inside a transform of torch.func or in forward mode. Use torch.autograd "
             "(backward, torch.autograd.grad), and batching='per_sample' in the place of vmap."
         )
 
@@ -156,7 +180,7 @@ def _refuse_transforms() -> None:
 def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
     """By the kernel where it is wanted and takes the problem, else by the loop."""
     if engine != "eager":
-        reason = way.reason_against_kernel if problem.events is None else "it does not watch events"
+        reason = _reason_for_the_loop(problem) or way.reason_against_kernel
         found = fusible(problem, way.graph_limit) if reason is None else Unreadable(reason)
         if isinstance(found, Fusible):
             return found.run()
@@ -165,31 +189,41 @@ def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
                 f"engine='fused' cannot make this solve, because {found.reason}. Use engine='auto', which takes the "
                 "eager way then, or 'eager'."
             )
-    if problem.events is not None:
-        return _solution(problem, solve_with_events(problem, way))
+    if problem.events is not None or problem.controller.jump_t:
+        return _solution(problem, solve_in_parts(problem, way))
     return _solution(problem, Outcome.of(problem, way.run(problem)))
 
 
-def _tolerance(name: str, given, default: float, layout: StateLayout, state: torch.Tensor) -> float | torch.Tensor:
-    if given is None:
-        return default
-    if isinstance(given, torch.Tensor) and given.numel() > 1:
-        if layout.kind != "tensor":
-            raise ValueError(f"{name} as a tensor needs a tensor state, but y0 is a {layout.kind}. Pass a number.")
-        shape = (state.shape[0], *layout.shapes[0]) if layout.per_sample else layout.shapes[0]
-        try:
-            whole = given.detach().to(layout.device, layout.dtype).broadcast_to(shape)
-        except RuntimeError:
-            raise ValueError(
-                f"{name} of shape {tuple(given.shape)} does not broadcast against y0 of shape {shape}."
-            ) from None
-        given = layout.pack(whole)
-        smallest = float(given.min())
-    else:
-        given = smallest = float(given)
-    if not smallest >= 0:
-        raise ValueError(f"{name} must not be negative or NaN, but is {smallest}.")
-    return given
+def _reason_for_the_loop(problem: Problem) -> str | None:
+    """What only the loop does, as a clause that follows "because"."""
+    controller = problem.controller
+    if problem.events is not None:
+        return "it does not watch events"
+    if problem.callbacks is not None:
+        return "it calls nothing back"
+    if problem.max_evaluations is not None:
+        return "it does not stop at max_evaluations"
+    if problem.first_size is not None or controller.step_t or controller.jump_t:
+        return "it does not go on from a solution, nor end its steps at given times"
+    if isinstance(controller, AdaptiveSteps) and (controller.norm is not None or controller.force_min_step):
+        return "it does not know force_min_step nor a norm of the user"
+    return None
+
+
+def _first_size(resumed: Solution, times: OutputTimes, controller: AdaptiveSteps | ConstantSteps) -> HostTime | None:
+    """The step size that a solution had come to, for the solve that goes on from it."""
+    reached, first = np.atleast_1d(host_array(resumed.reached)), np.atleast_1d(times.first)
+    slack = 1e-6 * np.maximum(1.0, np.abs(reached)) if times.shown.dtype == torch.float32 else 1e-12 * np.abs(reached)
+    apart = np.abs(first - reached) > slack
+    if reached.shape != first.shape or apart.any():
+        raise ValueError(
+            f"the solution to go on from got to t={reached[np.argmax(apart)]:.9g}, but ts begins at "
+            f"{first[np.argmax(apart)]:.9g}. Let ts begin at solution.reached."
+        )
+    size = np.atleast_1d(host_array(resumed.last_step)).astype(np.float64)
+    if not isinstance(controller, AdaptiveSteps) or not (size > 0).all():
+        return None
+    return float(size[0]) if times.host.ndim == 1 else size
 
 
 def _check_args(args: Any, layout: StateLayout, lanes: int) -> None:

@@ -1,6 +1,6 @@
 """Stiff problems with published solutions at their ends, each for one state or a batch of them.
 
-References: F. Mazzia and C. Magherini, Test Set for IVP Solvers, release 2.4 (2008), problems HIRES, OREGO, ROBER and VDPOL.
+References: F. Mazzia and C. Magherini, Test Set for IVP Solvers, release 2.4 (2008): HIRES, OREGO, ROBER and VDPOL.
 """
 
 from collections.abc import Callable

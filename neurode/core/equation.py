@@ -52,7 +52,7 @@ class AbstractEquation(ABC):
     def shaped_time(self, time: torch.Tensor) -> torch.Tensor:
         """Per sample: (..., lanes) gets the trailing axes that let it broadcast against a tensor state."""
         if self.layout.per_sample and self.layout.kind == "tensor":
-            return time.reshape(*time.shape, *(1,) * len(self.layout.shapes[0]))
+            return time.reshape(*time.shape, *(1,) * len(self.layout.part_shapes[0]))
         return time
 
     def with_args_tensors(self, tensors: list[torch.Tensor]) -> "AbstractEquation":
@@ -74,6 +74,10 @@ class AbstractEquation(ABC):
     def plain_args(self) -> Any:
         """The arguments as f sees them; None for none."""
         return None
+
+    def states_in(self, packed: torch.Tensor) -> list[Any]:
+        """What a norm of the user measures, each in the structure of the user's state."""
+        return [self.layout.unpack(packed)]
 
 
 @dataclass(frozen=True)

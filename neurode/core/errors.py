@@ -64,6 +64,7 @@ class Status(IntEnum):
     EVENT_MISSING = 6
     EVENTS_PILE_UP = 7
     NEWTON_FAILED = 8
+    MAX_EVALUATIONS = 9
 
     @property
     def is_success(self) -> bool:
@@ -103,6 +104,10 @@ _SENTENCES = {
     Status.EVENTS_PILE_UP: (
         "Events follow each other faster than times can be told apart, so that the solve cannot go on.",
         "Stop it there: terminal=n for the n-th event, or a terminal event of its own (such as a small speed).",
+    ),
+    Status.MAX_EVALUATIONS: (
+        "The solve used up max_evaluations before the end of its interval.",
+        "Pass a larger max_evaluations, or looser rtol and atol.",
     ),
     Status.NEWTON_FAILED: (
         "Newton's iteration for the stages of an implicit step did not converge.",

@@ -2,7 +2,8 @@
 
 A lane is what has a step size of its own: the whole batch in a joint solve (one lane), a sample in a per-sample solve.
 Packed, a per-sample state is (lanes, width); a joint one keeps a tensor as it is, since every view would cost as much
-as an operation of a small field.
+as an operation of a small field. A complex state is packed as pairs of real and imaginary parts, and the field sees
+complex tensors.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ State = Any
 class StateLayout:
     """How a state is packed into one tensor, and back.
 
-    kind: "tensor", "tuple" or "dict". keys: of a dict. shapes: of each part, without the batch axis when per_sample.
+    kind: "tensor", "tuple" or "dict". keys: of a dict. shapes: of each part, without the batch axis when per_sample,
+    and with an axis of pairs at the end where the state is complex. dtype: of the packed tensor, which is real.
     """
 
     kind: str
@@ -31,17 +33,54 @@ class StateLayout:
     per_sample: bool
     dtype: torch.dtype
     device: torch.device
+    is_complex: bool = False
 
     @cached_property
     def width(self) -> int:
         return sum(prod(shape) for shape in self.shapes)
 
+    @property
+    def part_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of each part as the user has it, without the batch axis when per_sample."""
+        return tuple(shape[:-1] for shape in self.shapes) if self.is_complex else self.shapes
+
+    @property
+    def reals(self) -> int:
+        """Real numbers for each number of the state."""
+        return 2 if self.is_complex else 1
+
+    @property
+    def user_dtype(self) -> torch.dtype:
+        """As the user has it."""
+        if not self.is_complex:
+            return self.dtype
+        return torch.complex64 if self.dtype == torch.float32 else torch.complex128
+
+    def pack_sizes(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        """The packed tensor of one size, which is real, for each number of the state; parts: like those of y."""
+        if self.is_complex:
+            parts = [torch.complex(part, part) for part in parts]
+        return self.pack(parts[0] if self.kind == "tensor" else dict(zip(self.keys, parts, strict=True)))
+
+    def modulus(self, packed: torch.Tensor) -> torch.Tensor:
+        """How large each number of a packed state is, like it: of a complex one both parts have its modulus."""
+        if not self.is_complex:
+            return packed.abs()
+        pairs = packed.reshape(*packed.shape[:-1], -1, 2)
+        return torch.linalg.vector_norm(pairs, dim=-1).repeat_interleave(2, dim=-1).view(packed.shape)
+
+    def seen(self, part: torch.Tensor) -> torch.Tensor:
+        """A part as the user sees it, from one of real numbers."""
+        return torch.view_as_complex(part.contiguous()) if self.is_complex else part
+
     def pack(self, y: State) -> torch.Tensor:
         """The packed tensor of a state or a derivative of this layout."""
+        if self.is_complex:
+            y = _as_pairs(y)
         if self.kind == "tensor":
             # A view costs as much as an operation of a small field, and changes nothing here.
             return y.reshape(y.shape[0], self.width) if self.per_sample and y.ndim != 2 else y
-        parts = y if self.kind == "tuple" else [y[key] for key in self.keys]
+        parts = y if isinstance(y, (tuple, list)) else [y[key] for key in self.keys]
         if self.per_sample:
             return torch.cat([part.reshape(part.shape[0], -1) for part in parts], dim=1)
         return torch.cat([part.reshape(1, -1) for part in parts], dim=1)
@@ -49,7 +88,7 @@ class StateLayout:
     def unpack(self, packed: torch.Tensor) -> State:
         """The state, as f sees it, from the packed tensor."""
         if self.kind == "tensor" and (not self.per_sample or len(self.shapes[0]) == 1):
-            return packed
+            return self.seen(packed) if self.is_complex else packed
         return self.unpack_rows(packed)
 
     def flat(self, packed: torch.Tensor) -> torch.Tensor:
@@ -64,35 +103,36 @@ class StateLayout:
         goes."""
         lead = matrix.shape[:-1] if self.per_sample else matrix.shape[:-2]
         if self.kind == "tensor":
-            return matrix.reshape((*lead, *self.shapes[0]))
+            return self.seen(matrix.reshape((*lead, *self.shapes[0])))
         pieces = matrix.split([prod(shape) for shape in self.shapes], dim=-1)
-        parts = [piece.reshape((*lead, *shape)) for piece, shape in zip(pieces, self.shapes, strict=True)]
+        parts = [self.seen(piece.reshape((*lead, *shape))) for piece, shape in zip(pieces, self.shapes, strict=True)]
         return tuple(parts) if self.kind == "tuple" else dict(zip(self.keys, parts, strict=True))
 
     def check_derivative(self, dy: State, lanes: int) -> None:
         """Raise a sentence when the field returned something of another structure, shape or dtype than the state."""
         parts = _parts(dy, self.kind, self.keys, what="the field returned")
-        for part, shape in zip(parts, self.shapes, strict=True):
+        for part, shape in zip(parts, self.part_shapes, strict=True):
             expected = (lanes, *shape) if self.per_sample else shape
             if tuple(part.shape) != expected:
                 raise ValueError(
                     f"the field returned a derivative of shape {tuple(part.shape)}, but the state it was called with "
                     f"has shape {expected}. f(t, y) must return a tensor of y's shape."
                 )
-            if part.dtype != self.dtype:
+            if part.dtype != self.user_dtype:
                 raise TypeError(
-                    f"the field returned dtype {part.dtype}, but the state has dtype {self.dtype}. "
+                    f"the field returned dtype {part.dtype}, but the state has dtype {self.user_dtype}. "
                     "Cast the field's output, its parameters or y0 so that they agree."
                 )
 
     def check_state(self, state: State, lanes: int, *, source: str) -> None:
         """Raise a sentence when `source` (a function of the user) returned something unlike the state."""
         parts = _parts(state, self.kind, self.keys, what=f"{source} returned")
-        for part, shape in zip(parts, self.shapes, strict=True):
+        for part, shape in zip(parts, self.part_shapes, strict=True):
             expected = (lanes, *shape) if self.per_sample else shape
-            if tuple(part.shape) != expected or part.dtype != self.dtype:
+            if tuple(part.shape) != expected or part.dtype != self.user_dtype:
                 raise ValueError(
-                    f"{source} returned {describe(part)}, but the state has shape {expected} and dtype {self.dtype}. "
+                    f"{source} returned {describe(part)}, but the state has shape {expected} and dtype "
+                    f"{self.user_dtype}. "
                     "It must return a state like the one it was called with."
                 )
 
@@ -119,9 +159,10 @@ def layout_of(y0: State, *, per_sample: bool) -> StateLayout:
                 f"all parts of y0 must share dtype and device, but there are {first.dtype} on {first.device} and "
                 f"{part.dtype} on {part.device}. Convert them before the solve."
             )
-    if first.dtype not in (torch.float32, torch.float64):
+    if first.dtype not in _REAL:
         raise TypeError(
-            f"y0 has dtype {first.dtype}; solve works in float32 and float64. Convert with y0.float() or y0.double()."
+            f"y0 has dtype {first.dtype}; solve works in float32 and float64 (and complex64 and complex128). "
+            f"Convert with y0.float() or y0.double().{_half_hint(first.dtype)}"
         )
     if per_sample:
         sizes = {part.shape[0] if part.ndim else None for part in parts}
@@ -130,8 +171,36 @@ def layout_of(y0: State, *, per_sample: bool) -> StateLayout:
                 "batching='per_sample' needs a batch axis in front of every part of y0, of equal length; got shapes "
                 f"{[tuple(part.shape) for part in parts]}. Use batching='joint' or unsqueeze the state."
             )
-    shapes = tuple(tuple(part.shape[1:]) if per_sample else tuple(part.shape) for part in parts)
-    return StateLayout(kind, keys, shapes, per_sample, first.dtype, first.device)
+    pair = (2,) if first.is_complex() else ()
+    shapes = tuple((*(part.shape[1:] if per_sample else part.shape), *pair) for part in parts)
+    return StateLayout(kind, keys, shapes, per_sample, _REAL[first.dtype], first.device, first.is_complex())
+
+
+_REAL = {
+    torch.float32: torch.float32,
+    torch.float64: torch.float64,
+    torch.complex64: torch.float32,
+    torch.complex128: torch.float64,
+}
+"""The dtype of a state's numbers, or of their parts."""
+
+
+def _half_hint(dtype: torch.dtype) -> str:
+    if dtype not in (torch.float16, torch.bfloat16):
+        return ""
+    return (
+        " The error of a step is a difference of nearly equal numbers, of which half precision keeps nothing; "
+        "autocast the field instead."
+    )
+
+
+def _as_pairs(y: State) -> State:
+    """A complex state, or a derivative of one, as pairs of real numbers."""
+    if isinstance(y, torch.Tensor):
+        return torch.view_as_real(y.resolve_conj())
+    if isinstance(y, dict):
+        return {key: _as_pairs(part) for key, part in y.items()}
+    return tuple(_as_pairs(part) for part in y)
 
 
 @lru_cache(maxsize=256)

@@ -52,6 +52,8 @@ def fusible(problem: Problem, activation_bytes: int) -> Fusible | Unreadable:
         return Unreadable("a transform of torch.func is in force")
     if layout.kind != "tensor":
         return Unreadable(f"the state is a {layout.kind}, and a kernel takes one tensor")
+    if layout.is_complex:
+        return Unreadable("the state is complex, and a kernel computes with real numbers")
     times = problem.times
     field = read(equation.f, equation.args, Place(layout.unpack(problem.y0), times.first, times.last))
     if isinstance(field, Unreadable):

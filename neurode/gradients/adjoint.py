@@ -126,6 +126,11 @@ class Adjoint(AbstractGradient):
                 )
         else:
             controller = choose_controller(stepper, *given)
+            if controller.step_t or controller.jump_t:
+                raise ValueError(
+                    "step_t and jump_t of Adjoint(controller=...) have no effect: the way back ends its steps where "
+                    "the loss looked at the solution. Pass jump_t to solve(controller=...), which parts both ways."
+                )
         default = problem.max_steps if isinstance(controller, AdaptiveSteps) else 2**62
         return AdjointControl(
             stepper,
@@ -188,6 +193,8 @@ class _AdjointTrail(AbstractTrail):
         interval = step.interval
         if self.stepper.completes:
             own = self.equation if step.lanes is None else self.equation.select(step.lanes)
+            # Made anew: the loop has them for those lanes only that it read.
+            result = replace(result, stages=result.stages[: self.stepper.num_made])
             result = self.stepper.complete(own, interval.t, interval.t_end, step.y, result, traced=False)
         return DenseStep(interval, _host(step.lanes), step.y, result.stages)
 

@@ -62,6 +62,12 @@ class AdjointEquation(AbstractEquation):
         y, a = state.chunk(2, dim=1) if self.layout.per_sample else state.unbind(0)
         return y, a
 
+    def states_in(self, packed: torch.Tensor) -> list[Any]:
+        layout = self.forward.layout
+        if self.window is not None:
+            return [layout.unpack(packed)]
+        return [layout.unpack(part) for part in self.split(None, packed, self.lanes)]
+
     def __call__(self, t: MarkedTime, state: torch.Tensor) -> torch.Tensor:
         y, a = self.split(t.host, state, self.lanes)
         y = y.detach().requires_grad_()

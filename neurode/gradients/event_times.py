@@ -20,7 +20,7 @@ def with_event_times(problem: Problem, run: Differentiated) -> tuple[Differentia
     lists its events."""
     rows = run.trajectory.events
     if rows is None or problem.events is None:
-        return run, torch.zeros(0, dtype=torch.float64)
+        return run, torch.zeros(0, dtype=torch.float64, device=run.values.device)
     device = run.values.device
     times = torch.from_numpy(rows.time).to(device)
     if not torch.is_grad_enabled():

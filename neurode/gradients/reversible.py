@@ -23,6 +23,7 @@ from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.inverse import UndoableRungeKutta
 from neurode.methods.reversible import ReversibleRungeKutta, reversible
 from neurode.methods.stepper import AbstractStepper, StepResult
+from neurode.methods.symplectic import Symplectic
 from neurode.methods.undoable import AbstractUndoable
 
 
@@ -76,12 +77,15 @@ class Reversible(AbstractGradient):
     def _undoable(self, method: AbstractStepper) -> AbstractUndoable:
         if self.coupling is not None:
             return reversible(method, self.coupling)
+        if isinstance(method, Symplectic):
+            return replace(method, hands_over=False)
         if isinstance(method, AbstractUndoable):
             return method
         if isinstance(method, ExplicitRungeKutta):
             return UndoableRungeKutta(method)
         raise TypeError(
-            f"the steps of method {method.name!r} cannot be undone: it is no explicit Runge-Kutta method. "
+            f"the steps of method {method.name!r} cannot be undone: it is no explicit Runge-Kutta method, nor a "
+            "symplectic one. "
             "Use gradient='checkpointed', or Checkpointed(k) at bounded memory."
         )
 

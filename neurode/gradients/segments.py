@@ -1,7 +1,8 @@
-"""A solve with events: one solve from jump to jump, each differentiated in its own way, and joined to one outcome.
+"""A solve that jumps: one solve from jump to jump, each differentiated in its own way, and joined to one outcome.
 
-The loop ends a lane at an event that stops it or makes it jump. Behind a jump the next solve begins at the event's
-time, a t0 that carries its gradient, with the step size that the last one had come to.
+The state jumps at events, the field at times that are known beforehand (jump_t). The loop ends a lane at an event that
+stops it or makes it jump. Behind a jump the next solve begins at the event's time, a t0 that carries its gradient, with
+the step size that the last one had come to.
 """
 
 from dataclasses import dataclass, replace
@@ -13,62 +14,51 @@ from neurode.core.errors import Status
 from neurode.gradients.event_times import with_event_times
 from neurode.gradients.gradient import AbstractGradient
 from neurode.gradients.outcome import Outcome
+from neurode.gradients.parts import Part, following_times, until_breaks
 from neurode.integration.backward_stats import chained
 from neurode.integration.clock import ROUNDING
 from neurode.integration.controller import AdaptiveSteps
 from neurode.integration.events import EventLog, EventRows, Watched, called_as_f
 from neurode.integration.problem import Problem
 from neurode.integration.solution import DenseTable
-from neurode.integration.times import OutputTimes
+from neurode.integration.stops import forced_stops
+
+SUCCESS = int(Status.SUCCESS)
 
 
-def solve_with_events(problem: Problem, way: AbstractGradient) -> Outcome:
+def solve_in_parts(problem: Problem, way: AbstractGradient) -> Outcome:
     """Solve up to t1 or a terminal event, over all jumps between."""
-    books, part = _Books(problem), _Part.whole(problem)
+    books, part = _Books(problem), Part.whole(problem)
     while part is not None:
         run, times = with_event_times(part.problem, way.run(part.problem))
         outcome = Outcome.of(part.problem, run)
         stops = books.add(part, outcome, run.trajectory.events, times)
-        part = None if stops is None else _following(problem, part, books, stops, outcome, times)
+        part = None if stops is None else _following(books, part, stops, outcome)
     return books.finish()
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A solve between jumps. lanes: the original numbers of its lanes. rows: (rows, lanes) the row of ts that each of
-    its times is, -1 for its beginning at an event."""
-
-    problem: Problem
-    lanes: np.ndarray
-    rows: np.ndarray
-
-    @classmethod
-    def whole(cls, problem: Problem) -> "_Part":
-        count, lanes = problem.times.host.shape[0], problem.lanes
-        return cls(problem, np.arange(lanes), np.repeat(np.arange(count)[:, None], lanes, axis=1))
-
-
-@dataclass(frozen=True)
 class _Stops:
-    """Lanes of a part that go on behind a jump. lane: (n,) places in the part. event: (n,) places in its list of
-    events, of the first that stopped it. jumps: per event of the solve, which of these lanes (places in `lane`) it
-    moves."""
+    """Lanes of a part that go on behind a jump, sorted. lane: (n,) places in the part. row: (n,) the saved rows that
+    they go on from. begin, t: (n,) from when, on the host and with its gradient. jumps: per event of the solve, which
+    of these lanes (places in `lane`) it moves."""
 
     lane: np.ndarray
-    event: np.ndarray
+    row: np.ndarray
+    begin: np.ndarray
+    t: torch.Tensor
     jumps: list[np.ndarray]
-    rows: EventRows
 
 
 class _Books:
     """What the parts of a solve come to, by original lanes."""
 
     def __init__(self, problem: Problem):
-        assert problem.events is not None
         lanes = problem.lanes
-        self.problem, self.events = problem, problem.events.events
+        self.problem = problem
+        self.events = () if problem.events is None else problem.events.events
         self.parts: list[Outcome] = []
-        self.fired = problem.events.fired.copy()
+        self.fired = np.zeros((0, lanes), dtype=int) if problem.events is None else problem.events.fired.copy()
         self.stopped_by = np.full(lanes, -1)
         self.shown = np.zeros(lanes, dtype=int)  # rows of save="steps" so far
         self.status = np.full(lanes, int(Status.RUNNING))
@@ -76,8 +66,8 @@ class _Books:
         self.reached, self.last_size = np.zeros(lanes), np.zeros(lanes)
         self.happened: list[tuple[np.ndarray, np.ndarray, torch.Tensor, torch.Tensor]] = []
 
-    def add(self, part: _Part, outcome: Outcome, rows: EventRows | None, times: torch.Tensor) -> _Stops | None:
-        """Take a part in. Which of its lanes jump and go on?"""
+    def add(self, part: Part, outcome: Outcome, rows: EventRows | None, times: torch.Tensor) -> _Stops | None:
+        """Take a part in. Which of its lanes go on?"""
         lanes = part.lanes
         self.status[lanes], self.reached[lanes] = outcome.status, outcome.reached
         self.last_size[lanes] = outcome.last_size
@@ -87,31 +77,30 @@ class _Books:
             strict=True,
         ):
             total[lanes] += own
-        stops = None
+        from_events: dict[int, tuple[int, list[int]]] = {}
         if rows is not None:
             place = torch.from_numpy(rows.row).to(outcome.values.device)
             self.happened.append((lanes[rows.lane], rows.which, times, outcome.values.index_select(0, place)))
             np.add.at(self.fired, (rows.which, lanes[rows.lane]), 1)
-            stops = self._stops(part, rows)
+            from_events = self._jumping(part, rows)
+        stops = self._stops(part, outcome, rows, times, from_events)
         going = np.zeros(0, dtype=int) if stops is None else stops.lane
         self.parts.append(outcome.of_lanes(lanes, self._index(part, outcome, going)))
         return stops
 
-    def _stops(self, part: _Part, rows: EventRows) -> _Stops | None:
-        """Of the lanes that an event stopped: those that only jump. Terminal events, ends and time standing still are
-        written down."""
-        first: dict[int, int] = {}
-        jumps: dict[int, list[int]] = {}
+    def _jumping(self, part: Part, rows: EventRows) -> dict[int, tuple[int, list[int]]]:
+        """Lanes that only jump at an event, with the place of the first event that stopped each, and the numbers of
+        all. Terminal events, ends, and time standing still are written down."""
+        stopped: dict[int, tuple[int, list[int]]] = {}
         for row in np.flatnonzero(rows.last):
             lane, number = int(rows.lane[row]), int(rows.which[row])
-            first.setdefault(lane, int(row))
             whole = part.lanes[lane]
             if self.events[number].last_count == self.fired[number, whole] and self.stopped_by[whole] < 0:
                 self.stopped_by[whole] = number
-            jumps.setdefault(lane, []).append(number)
-        begin, end = np.atleast_1d(part.problem.times.first), np.atleast_1d(part.problem.times.last)
-        going = []
-        for lane, row in first.items():
+            stopped.setdefault(lane, (int(row), []))[1].append(number)
+        begin, end = np.atleast_1d(part.problem.times.first), part.ends
+        going = {}
+        for lane, (row, numbers) in stopped.items():
             whole, time = part.lanes[lane], rows.time[row]
             if self.stopped_by[whole] >= 0:
                 continue
@@ -119,24 +108,53 @@ class _Books:
                 self.status[whole] = int(Status.SUCCESS)
             elif abs(time - begin[lane]) <= ROUNDING * max(abs(begin[lane]), abs(end[lane])):
                 self.status[whole] = int(Status.EVENTS_PILE_UP)
-            elif self.steps[whole] >= np.broadcast_to(self.problem.max_steps, self.status.shape)[whole]:
-                self.status[whole] = int(Status.MAX_STEPS)
             else:
-                going.append(lane)
+                going[lane] = row, numbers
+        return going
+
+    def _stops(self, part: Part, outcome: Outcome, rows, times: torch.Tensor, from_events: dict) -> _Stops | None:
+        """Of the lanes that jump, or have come to a jump of the field: those that have steps and calls left."""
+        behind = {lane: at for lane, at in part.behind_breaks(outcome) if self.status[part.lanes[lane]] == SUCCESS}
+        going = [lane for lane in sorted({*from_events, *behind}) if self._has_left(part.lanes[lane])]
         if not going:
             return None
-        going.sort()
-        moved = [np.flatnonzero([number in jumps[lane] for lane in going]) for number in range(len(self.events))]
-        return _Stops(np.array(going), np.array([first[lane] for lane in going]), moved, rows)
+        row, begin, own = np.zeros(len(going), dtype=int), np.zeros(len(going)), []
+        for place, lane in enumerate(going):
+            if lane in from_events:
+                event = from_events[lane][0]
+                row[place], begin[place] = rows.row[event], rows.time[event]
+                own.append(times[event])
+            else:
+                begin[place] = behind[lane]
+                row[place] = np.flatnonzero((outcome.lane == lane) & (outcome.index >= 0))[-1]
+                own.append(times.new_tensor(begin[place]))
+        jumps = [
+            np.flatnonzero([lane in from_events and number in from_events[lane][1] for lane in going])
+            for number in range(len(self.events))
+        ]
+        return _Stops(np.array(going), row, begin, torch.stack(own), jumps)
 
-    def _index(self, part: _Part, outcome: Outcome, going: np.ndarray) -> np.ndarray:
+    def _has_left(self, lane: int) -> bool:
+        """May it go on? Else it is written down why not."""
+        problem = self.problem
+        if self.steps[lane] >= problem.max_steps:
+            self.status[lane] = int(Status.MAX_STEPS)
+        elif problem.max_evaluations is not None and self.evaluations[lane] >= problem.max_evaluations:
+            self.status[lane] = int(Status.MAX_EVALUATIONS)
+        else:
+            return True
+        return False
+
+    def _index(self, part: Part, outcome: Outcome, going: np.ndarray) -> np.ndarray:
         """The rows of the solution that a part's values are."""
         what, index, lane = self.problem.save.what, outcome.index, outcome.lane
         if what == "end":
             return np.where(np.isin(lane, going), -1, index)
         if what in ("ts", "dense"):
             return np.where(index >= 0, part.rows[np.maximum(index, 0), lane], -1)
-        moved = np.where(index >= 0, index + self.shown[part.lanes[lane]], -1)
+        # Behind a jump of the field alone the state is the one that is shown already.
+        index = np.where(part.is_continued[lane] & (index == 0), -1, index)
+        moved = np.where(index >= 0, index - part.is_continued[lane] + self.shown[part.lanes[lane]], -1)
         np.add.at(self.shown, part.lanes[lane[index >= 0]], 1)
         return moved
 
@@ -165,7 +183,7 @@ class _Books:
             reached=self.reached,
             last_size=self.last_size,
             backward=chained(backward),
-            events=self._log(),
+            events=self._log() if self.events else None,
         )
 
     def _log(self) -> EventLog:
@@ -194,21 +212,22 @@ class _Books:
         )  # fmt: skip
 
 
-def _following(
-    problem: Problem, part: _Part, books: _Books, stops: _Stops, outcome: Outcome, times: torch.Tensor
-) -> _Part:
+def _following(books: _Books, part: Part, stops: _Stops, outcome: Outcome) -> Part:
     """The solve that goes on behind the jumps."""
-    layout, device = problem.equation.layout, outcome.values.device
-    places = torch.from_numpy(stops.lane).to(device)
-    equation, lanes = part.problem.equation.select(places) if layout.per_sample else part.problem.equation, stops.lane
-    event = torch.from_numpy(stops.event).to(device)
-    y = outcome.values.index_select(0, torch.from_numpy(stops.rows.row[stops.event]).to(device))
-    t = times.index_select(0, event)
-    y = _jumped(books, stops, equation, t, y)
+    problem, layout, lanes = books.problem, books.problem.equation.layout, stops.lane
+    device = outcome.values.device
+    places = torch.from_numpy(lanes).to(device)
+    equation = part.problem.equation.select(places) if layout.per_sample else part.problem.equation
+    y = outcome.values.index_select(0, torch.from_numpy(stops.row).to(device))
+    y = _jumped(books, stops, equation, stops.t, y)
     whole = part.lanes[lanes]
-    output, rows = _remaining(part, stops.rows.time[stops.event], t, lanes)
-    left = np.broadcast_to(problem.max_steps, books.steps.shape)[whole] - books.steps[whole]
-    adaptive = isinstance(problem.controller, AdaptiveSteps)
+    times, rows = following_times(problem, whole, stops.begin, stops.t)
+    times, rows, breaks = until_breaks(problem, times, rows)
+
+    def of_lanes(limit, used: np.ndarray):
+        left = None if limit is None else limit - used[whole]
+        return left if left is None or layout.per_sample else int(left[0])
+
     size = books.last_size[whole] if layout.per_sample else float(books.last_size[0])
     rtol, atol = (
         x.index_select(0, places) if isinstance(x, torch.Tensor) and layout.per_sample else x
@@ -218,14 +237,20 @@ def _following(
         part.problem,
         equation=equation,
         y0=y if layout.per_sample else y.reshape(problem.y0.shape),
-        times=output,
+        times=times,
         rtol=rtol,
         atol=atol,
-        max_steps=left if layout.per_sample else int(left[0]),
-        events=Watched(books.events, books.fired[:, whole]),
-        first_size=size if adaptive else None,
+        max_steps=of_lanes(problem.max_steps, books.steps),
+        max_evaluations=of_lanes(problem.max_evaluations, books.evaluations),
+        stops=forced_stops(problem.controller.step_t, times),
+        events=Watched(books.events, books.fired[:, whole]) if books.events else None,
+        callbacks=None if problem.callbacks is None else problem.callbacks.renumbered(whole),
+        first_size=size if isinstance(problem.controller, AdaptiveSteps) else None,
     )
-    return _Part(following, whole, rows)
+    jumped = np.zeros(len(lanes), dtype=bool)
+    for moved in stops.jumps:
+        jumped[moved] = True
+    return Part(following, whole, rows, breaks, ~jumped)
 
 
 def _jumped(books: _Books, stops: _Stops, equation, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -246,35 +271,3 @@ def _jumped(books: _Books, stops: _Stops, equation, t: torch.Tensor, y: torch.Te
         packed = layout.flat(layout.pack(state))
         y = y.index_copy(0, chosen, packed) if layout.per_sample else packed
     return y
-
-
-def _remaining(part: _Part, begin: np.ndarray, t: torch.Tensor, lanes: np.ndarray) -> tuple[OutputTimes, np.ndarray]:
-    """Output times from the events on, and which rows of ts they are. begin, t: of the events, on the host and with
-    their gradient. lanes: places in the part."""
-    times = part.problem.times
-    joint = times.host.ndim == 1
-    host = times.host[:, None] if joint else times.host
-    sign = np.where(np.atleast_1d(times.last) >= np.atleast_1d(times.first), 1.0, -1.0)
-    behind = [np.flatnonzero((host[:, lane] - at) * sign[lane] > 0) for lane, at in zip(lanes, begin, strict=True)]
-    counts = np.array([len(own) for own in behind])
-    row = np.full((counts.max() + 1, len(lanes)), -1)
-    for column, own in enumerate(behind):
-        row[1 : 1 + len(own), column] = own
-    known = row >= 0
-    following = np.where(known, host[np.maximum(row, 0), lanes], np.nan)
-    following[0] = begin
-    rows = np.where(known, part.rows[np.maximum(row, 0), lanes], -1)
-    tensor = None
-    if t.requires_grad or times.tensor is not None:
-        fixed = torch.from_numpy(following).to(t.device)
-        if times.tensor is not None:
-            own = times.tensor.double().reshape(host.shape)[
-                torch.from_numpy(np.maximum(row, 0)).to(t.device), torch.from_numpy(lanes).to(t.device)
-            ]
-            fixed = torch.where(torch.from_numpy(known).to(t.device), own, fixed)
-        tensor = torch.cat([t.unsqueeze(0), fixed[1:]])
-    shown = torch.from_numpy(following)
-    if joint:
-        return OutputTimes(following[:, 0], None if tensor is None else tensor[:, 0], None, shown[:, 0]), rows
-    lengths = None if (counts + 1 == len(row)).all() else counts + 1
-    return OutputTimes(following, tensor, lengths, shown), rows

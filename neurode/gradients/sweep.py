@@ -19,7 +19,7 @@ class Sweep:
         self.problem, self.stepper, self.tape = problem, problem.stepper, tape
         self.values_bar, self.starts_bar, self.stages_bar = bars
         self.y_bar = torch.zeros_like(problem.y0)
-        self.carried_bar = torch.zeros_like(problem.y0) if self.stepper.carries else None
+        self.carried_bar = self.stepper.carried_zeros(problem.y0) if self.stepper.carries else None
         ts = problem.times.tensor
         self.ts_bar = None
         if ts is not None and self.tape.time:

@@ -68,8 +68,8 @@ class JointClock:
         self.t1: float = times.last
         self.direction = 1.0 if self.t1 >= self.t else -1.0
         self.anchor, self.last_anchor = 0, len(times.host) - 1
-        # Below this a step no longer moves time.
-        self.smallest = ROUNDING * max(abs(self.t), abs(self.t1))
+        # A step shorter than the rounding of its time no longer moves it; from zero it still has to come to an end.
+        self.least = ROUNDING**2 * abs(self.t1 - self.t)
         self.steps = self.accepted = 0
         self.size = 0.0
         self.history = ErrorHistory(1.0, 1.0, False)
@@ -86,6 +86,11 @@ class JointClock:
     def fail(self, status: Status) -> None:
         """End the solve here."""
         self.status = status
+
+    def limit(self, used: np.ndarray, most: MaxSteps) -> None:
+        """End the solve where it has used up its calls of f."""
+        if self.running and used[0] >= most:
+            self.status = Status.MAX_EVALUATIONS
 
     def stop(self, lanes: np.ndarray, times: np.ndarray, status: Status) -> None:
         """End the solve within the step just made. lanes: the one, or none."""
@@ -140,7 +145,8 @@ class JointClock:
             # A step cut short by a stop says nothing against the size that was meant.
             cut = accept and bool(self.stops) and size < self.size * CUT
             self.size = max(following, self.size) if cut else following
-            if self.size < self.smallest or (not accept and size <= self.controller.min_step * (1 + 1e-9)):
+            smallest = max(ROUNDING * abs(interval.t), self.least)
+            if self.size < smallest or (not accept and size <= self.controller.min_step * (1 + 1e-9)):
                 self.status = Status.STEP_TOO_SMALL if ratio == ratio and ratio != np.inf else Status.NON_FINITE
                 if failed:
                     self.status = Status.NEWTON_FAILED
@@ -166,7 +172,7 @@ class LaneClock:
         self.t, self.t1 = times.first.copy(), times.last
         self.direction = np.where(self.t1 >= self.t, 1.0, -1.0)
         self.anchor, self.last_anchor = np.zeros(lanes, dtype=int), times.last_index
-        self.smallest = ROUNDING * np.maximum(np.abs(self.t), np.abs(self.t1))
+        self.least = ROUNDING**2 * np.abs(self.t1 - self.t)
         # Every active lane attempts every step, so that one number counts for all; a lane gets it when it leaves.
         self.turns = 0
         self.steps, self.accepted = np.zeros(lanes, dtype=int), np.zeros(lanes, dtype=int)
@@ -275,7 +281,7 @@ class LaneClock:
         history = ErrorHistory(*(part[lanes] for part in self.history))
         decision = self.controller.judge(ratio, size, history, error_order=self.error_order)
         accept, following = decision.accept, decision.size
-        failed = following < self.smallest[lanes]
+        failed = following < np.maximum(ROUNDING * np.abs(interval.t), self.least[lanes])
         if self.controller.min_step > 0:
             failed |= ~accept & (size <= self.controller.min_step * (1 + 1e-9))
             following = np.maximum(following, self.controller.min_step)
@@ -296,6 +302,12 @@ class LaneClock:
     def fail(self, lost: np.ndarray, status: Status) -> None:
         """End those of the active lanes that `lost` (bool) marks."""
         self.status[self.active[lost]] = status
+
+    def limit(self, used: np.ndarray, most: MaxSteps) -> None:
+        """End those active lanes that have used up their calls of f (used: (lanes,), of all)."""
+        lanes = self.active
+        spent = used[lanes] >= np.broadcast_to(most, used.shape)[lanes]
+        self.fail(spent & (self.status[lanes] == Status.RUNNING), Status.MAX_EVALUATIONS)
 
     def stop(self, lanes: np.ndarray, times: np.ndarray, status: Status) -> None:
         """End these lanes (original numbers) within the step just made."""

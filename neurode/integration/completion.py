@@ -33,7 +33,7 @@ def completed(
         return stepper.complete(equation, t, t_end, y, result, traced=traced)
     places, part = torch.from_numpy(reading).to(y.device), interval.part(reading)
     t, t_end = (part.t, part.t_end) if traced_times is None else (x.index_select(0, places) for x in traced_times)
-    some = StepResult(result.y1, result.stages.index_select(1, places), None, None)
+    some = StepResult(result.y1.index_select(0, places), result.stages.index_select(1, places), None, None)
     own = equation.select(places)
     made = stepper.complete(own, t, t_end, y.index_select(0, places), some, traced=traced).stages
     further = made[len(result.stages) :]

@@ -8,7 +8,8 @@ from neurode.methods.catalogue import adaptive_methods
 from neurode.methods.stepper import AbstractStepper
 
 FROM_TIME_TO_TIME = ConstantSteps()
-Tolerance = float | torch.Tensor | None
+Tolerance = float | torch.Tensor | tuple | list | dict | None
+"""A number, a tensor, or a nest of them in the structure of y0."""
 
 
 def choose_controller(

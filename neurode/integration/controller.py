@@ -4,10 +4,15 @@ Everything here works on floats (joint) and on arrays (per sample) alike; state 
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+
+from neurode.core.nest import describe
+from neurode.core.state import State
 
 Host = Any
 """A float (joint) or an array (per sample)."""
@@ -37,12 +42,15 @@ class ConstantSteps:
     Good for methods without an error estimate, for reproducing a residual network, for constant cost. Not good where
     the accuracy is not known beforehand: nothing watches the error.
     step_size: positive, in units of t; the last step is shortened to end at t1. None: a step from each output time
-    to the next.
+    to the next. step_t, jump_t: as in AdaptiveSteps.
     """
 
     step_size: float | None = None
+    step_t: Sequence[float] = ()
+    jump_t: Sequence[float] = ()
 
     def __post_init__(self):
+        _read_forced(self)
         if self.step_size is not None and not self.step_size > 0:
             raise ValueError(
                 f"step_size must be positive, but is {self.step_size}. "
@@ -60,8 +68,14 @@ class AdaptiveSteps:
 
     proportional, integral, derivative: p, i, d. safety: factor below 1. factor_min, factor_max: largest change a step.
     min_step, max_step: bounds in units of t; below min_step the solve ends with Status.STEP_TOO_SMALL.
-    first_step: None chooses it (Hairer, Norsett and Wanner 1993, II.4). Raises ValueError for settings that
-    contradict each other.
+    first_step: None chooses it (Hairer, Norsett and Wanner 1993, II.4).
+    force_min_step: accept a step of min_step whatever its error, and go on, instead of ending there.
+    norm: norm(ratios): what is held under 1. ratios: the errors divided by their tolerances, in the structure of y0;
+        returns 0-d jointly, (batch,) per sample. None: their root mean square.
+    step_t: times at which a step has to end. jump_t: times at which the field jumps: a step ends just before and the
+        next one begins just behind, so that the field is never asked at the jump itself. Those outside the interval are
+        left out.
+    Raises ValueError for settings that contradict each other.
     """
 
     proportional: float = 0.0
@@ -73,8 +87,17 @@ class AdaptiveSteps:
     min_step: float = 0.0
     max_step: float = float("inf")
     first_step: float | None = None
+    force_min_step: bool = False
+    norm: Callable[[State], torch.Tensor] | None = None
+    step_t: Sequence[float] = ()
+    jump_t: Sequence[float] = ()
 
     def __post_init__(self):
+        _read_forced(self)
+        if self.force_min_step and not self.min_step > 0:
+            raise ValueError("force_min_step=True has no effect without min_step. Pass min_step, or leave it out.")
+        if self.norm is not None and not callable(self.norm):
+            raise TypeError(f"norm must be a function of the error ratios, but is {describe(self.norm)}.")
         if not 0 < self.safety < 1:
             raise ValueError(f"safety must lie between 0 and 1, but is {self.safety}.")
         if not 0 < self.factor_min < 1 < self.factor_max:
@@ -92,6 +115,8 @@ class AdaptiveSteps:
         A ratio that is NaN rejects the step and shrinks it by factor_min.
         """
         accept = ratio <= 1.0
+        if self.force_min_step:
+            accept = accept | ((size <= self.min_step * (1 + 1e-9)) & (ratio < math.inf))
         safe = _where(ratio == ratio, _largest(ratio, 1e-10), 1e10)
         b1 = (self.proportional + self.integral + self.derivative) / error_order
         b2 = -(self.proportional + 2 * self.derivative) / error_order
@@ -108,6 +133,24 @@ class AdaptiveSteps:
         before = _where(accept, history.previous, history.before)
         following = rounded_down(_smallest(size * factor, self.max_step))
         return Decision(accept, following, ErrorHistory(previous, before, _boolean(~_boolean(accept))))
+
+
+def _read_forced(controller: "AdaptiveSteps | ConstantSteps") -> None:
+    """step_t and jump_t as tuples of rising floats."""
+    for name in ("step_t", "jump_t"):
+        given: Any = getattr(controller, name)
+        times = given.detach().cpu().reshape(-1).tolist() if isinstance(given, torch.Tensor) else list(given)
+        times = sorted(float(time) for time in times)
+        if not all(math.isfinite(time) for time in times):
+            raise ValueError(f"{name} holds NaN or infinite times.")
+        if len(set(times)) < len(times):
+            raise ValueError(f"{name} holds a time twice. Pass each time once.")
+        object.__setattr__(controller, name, tuple(times))
+    both = set(controller.step_t) & set(controller.jump_t)
+    if both:
+        raise ValueError(
+            f"step_t and jump_t share {min(both)}: a step ends at a jump in any case. Leave it out of step_t."
+        )
 
 
 LAWS: dict[str, AdaptiveSteps] = {

@@ -11,12 +11,15 @@ import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.errors import Status
-from neurode.core.transforms import host_array, host_number, is_finite
+from neurode.core.transforms import host_array, is_finite
+from neurode.integration.callbacks import StepReport
 from neurode.integration.clock import Interval, JointClock, LaneClock, clock_for
-from neurode.integration.completion import completed, joined
+from neurode.integration.completion import completed
 from neurode.integration.controller import AdaptiveSteps
+from neurode.integration.costs import Costs
 from neurode.integration.events import Marks
 from neurode.integration.first_step import first_step_size
+from neurode.integration.norms import error_ratio, user_norm
 from neurode.integration.problem import AcceptedStep, Attempt, Journal, Keeper, Problem, Trajectory
 from neurode.integration.recorder import ONE_LANE, Recorder, TracedTimes
 from neurode.integration.watch import Watch
@@ -54,18 +57,17 @@ class _Run:
         self.recorder = Recorder(problem.save, problem.times, problem.stepper, problem.equation.layout, problem.lanes)
         self.carried: torch.Tensor | None = None  # while the solve starts: f(t0, y0)
         self.tolerances = (problem.rtol, problem.atol)
+        self.norm = user_norm(problem.controller, problem.equation)
         self.watch = None if problem.events is None else Watch(problem.events, problem.stepper, problem.lanes)
         self.lanes: torch.Tensor | None = None  # original numbers of the active lanes; None while all are
-        self.evaluations = np.zeros(problem.lanes, dtype=int)
-        self.jacobians, self.jacobians_before = np.zeros(problem.lanes, dtype=int), problem.equation.count.jacobians
-        self.calls = 0  # of f, for all active lanes alike; a lane gets them when it leaves
+        self.costs = Costs(problem.lanes)
 
     def start(self, first: torch.Tensor | None) -> None:
         self.beginning = self.recorder.begin(self.y)
         if not self.clock.running:
             return
         if first is not None:
-            self.evaluations += 1
+            self.costs.evaluations += 1
         if isinstance(self.clock, LaneClock) and len(self.clock.active) < self.y.shape[0]:
             self._keep_lanes(self.clock.active)
             first = (
@@ -73,7 +75,7 @@ class _Run:
             )
         self.carried = first
         self._leave_non_finite(self.y)
-        calls, needs_first = self.equation.count.calls, self.adaptive or self.stepper.carries_first
+        count, needs_first = replace(self.equation.count), self.adaptive or self.stepper.carries_first
         if self.clock.running and self.carried is None and needs_first:
             self.carried = self.equation(self._first_time(self.clock.now), self.y)
         if self.clock.running and self.carried is not None and self._leave_non_finite(self.carried) and self.traced:
@@ -83,7 +85,7 @@ class _Run:
         if self.clock.running and isinstance(self.problem.controller, AdaptiveSteps):
             self._choose_first_size(self.clock.now, self.problem.controller)
         self.carried = self.stepper.begin(self.y, self.carried)
-        self._count(calls)
+        self.costs.count(count, self.equation.count)
 
     def _leave_non_finite(self, values: torch.Tensor) -> bool:
         """Lanes that are NaN or infinite leave at once, before they cost a step. Did any?
@@ -118,14 +120,15 @@ class _Run:
         else:
             assert self.carried is not None
             with torch.no_grad():
-                y, first, scale = self.y.detach(), self.carried.detach(), self._scale(self.y.detach().abs())
-                span = self.clock.end - t0
-                size = first_step_size(self.equation, t0, span, y, first, order=self.stepper.order, scale=scale)
+                y, first, span = self.y.detach(), self.carried.detach(), self.clock.end - t0
+                scale, order = self._scale(self.equation.layout.modulus(y)), self.stepper.order
+                size = first_step_size(self.equation, t0, span, y, first, order=order, scale=scale, norm=self.norm)
         self.clock.set_first_size(size)
 
     def advance(self) -> None:
         """One attempted step of all active lanes."""
-        interval, calls = self.clock.propose(), self.equation.count.calls
+        interval, count = self.clock.propose(), replace(self.equation.count)
+        self._tell("step", interval)
         traced_times = None
         t, t_end = interval.t, interval.t_end
         if self.traced and self.times.tensor is not None:
@@ -136,23 +139,42 @@ class _Run:
         result = self._recorded(t, t_end)
         if result is None:
             result = self.stepper.step(self.equation, t, t_end, self.y, self.carried, traced=self.traced)
-        self._count(calls)
+        self.costs.count_step(count, self.equation.count, result.costs, getattr(self.clock, "active", None))
         if isinstance(self.clock, JointClock):
             failed = result.failed is not None and bool(result.failed.any())
-            if self.clock.judge(interval, self._ratio(result) if self.adaptive else None, failed=failed):
+            ratio = self._ratio(result) if self.adaptive else None
+            accepted = self.clock.judge(interval, ratio, failed=failed)
+            self._tell("accepted" if accepted else "rejected", interval, result, ratio)
+            if accepted:
                 self._accept(self.equation, interval, None, self.y, self.carried, result, traced_times)
                 self.y, self.carried = result.y1, result.carried_next
                 self._jump_jointly()
             else:
                 self.carried = self.stepper.retry(self.carried, result)
+            self._limit_calls()
             return
         ratio = self._ratio(result)
         accept = self.clock.judge(interval, ratio, failed=result.failed)
+        self._tell("accepted", interval, result, ratio, accept)
+        self._tell("rejected", interval, result, ratio, ~accept)
         self._take_lanes(
             self.clock.active, interval, accept, result, traced_times, clean=bool(np.isfinite(ratio).all())
         )
         self._jump_lanes()
+        self._limit_calls()
         self._drop_done()
+
+    def _limit_calls(self) -> None:
+        if self.problem.max_evaluations is not None:
+            self.clock.limit(self.costs.evaluations + self.costs.calls, self.problem.max_evaluations)
+
+    def _tell(self, kind: str, interval: Interval, result=None, ratio: HostTime | None = None, lanes=None) -> None:
+        """Tell a callback of an attempt. lanes: of those active (bool), None for all."""
+        told = None if self.problem.callbacks is None else getattr(self.problem.callbacks, kind)
+        if told is not None and (lanes is None or lanes.any()):
+            active = self.clock.active if isinstance(self.clock, LaneClock) else None
+            error = ratio if self.adaptive else None
+            told(StepReport.of(self.equation.layout, interval, active, self.y, result, error, lanes))
 
     def _recorded(self, t: HostTime, t_end: HostTime) -> StepResult | None:
         """The step with its graph kept, where that is wanted."""
@@ -180,7 +202,7 @@ class _Run:
         if stops is None or not isinstance(clock, JointClock):
             return
         number = clock.stop_reached()
-        if number is None:
+        if number is None or stops.jump is None:
             return
         self.y = stops.jump(np.array([number]), np.zeros(1, dtype=int), self.y)
         self.carried = self._handed_over(self.equation, clock.now, self.y)
@@ -191,7 +213,7 @@ class _Run:
         if stops is None or not isinstance(clock, LaneClock):
             return
         local, numbers = clock.stops_reached()
-        if len(local) == 0:
+        if len(local) == 0 or stops.jump is None:
             return
         places = torch.from_numpy(local).to(self.y.device)
         jumped = stops.jump(numbers, clock.active[local], self.y.index_select(0, places))
@@ -207,7 +229,7 @@ class _Run:
         first = None
         if self.stepper.carries_first:
             first = equation(equation.times([now])[0], y)
-            self.evaluations[... if lanes is None else lanes] += 1
+            self.costs.evaluations[... if lanes is None else lanes] += 1
         return self.stepper.begin(y, first)
 
     def _drop_done(self) -> None:
@@ -215,8 +237,7 @@ class _Run:
         before = self.clock.active
         keep = self.clock.drop_done()
         if keep is not None:
-            self.evaluations[np.delete(before, keep)] += self.calls
-            self.jacobians[np.delete(before, keep)] = self.equation.count.jacobians - self.jacobians_before
+            self.costs.leave(np.delete(before, keep))
             self._keep_lanes(keep)
 
     def _take_lanes(self, active: np.ndarray, interval, accept: np.ndarray, result: StepResult, traced_times, *, clean):
@@ -287,12 +308,12 @@ class _Run:
         """The step with the slopes that reading inside it needs beyond its own, for the lanes that are read."""
         if not self.stepper.completes:
             return result
-        calls, reading = equation.count.calls, self.recorder.reading(interval, lanes, anyway=self.watch is not None)
+        count, reading = replace(equation.count), self.recorder.reading(interval, lanes, anyway=self.watch is not None)
         result = completed(self.stepper, equation, interval, traced_times, y, result, reading, traced=self.traced)
         if lanes is None:
-            self._count(calls)
+            self.costs.count(count, self.equation.count)
         else:
-            self.evaluations[lanes if reading is None else lanes[reading]] += equation.count.calls - calls
+            self.costs.evaluations[lanes if reading is None else lanes[reading]] += equation.count.calls - count.calls
         return result
 
     def _watched(self, watch: Watch, equation, interval, lanes, y, result: StepResult) -> Marks | None:
@@ -325,23 +346,12 @@ class _Run:
 
     @torch.no_grad()
     def _ratio(self, result: StepResult) -> HostTime:
-        """Error over tolerance in the root mean square over each lane; the one moment a step waits for the device.
-
-        With constant steps: 0 where the step ended finite, NaN where not.
-        """
+        """Error over tolerance, for which a step waits for the device; with constant steps NaN where one ended so."""
         if not self.adaptive:
             return np.where(host_array(torch.isfinite(result.y1).all(dim=1)), 0.0, np.nan)
-        scale = self._scale(torch.maximum(self.y.detach().abs(), result.y1.detach().abs()))
-        assert result.error is not None
-        ratio = result.error.div_(scale)
-        size = torch.linalg.vector_norm(ratio) if self.joint else torch.linalg.vector_norm(ratio, dim=1).double()
-        if result.coarse_error is not None:
-            size = joined(
-                size, torch.linalg.vector_norm(result.coarse_error.div_(scale), dim=None if self.joint else 1)
-            )
-        if self.joint:
-            return host_number(size) / max(1, scale.numel()) ** 0.5
-        return host_array(size) / max(1, scale.shape[1]) ** 0.5
+        layout = self.equation.layout
+        scale = self._scale(torch.maximum(layout.modulus(self.y.detach()), layout.modulus(result.y1.detach())))
+        return error_ratio(result, scale, joint=self.joint, reals=layout.reals, norm=self.norm)
 
     def _anchored(self, time: HostTime, anchor: Any) -> torch.Tensor:
         """A time as a tensor that carries the gradient of the row of ts it is taken from."""
@@ -354,9 +364,6 @@ class _Run:
         fixed = torch.from_numpy(time).to(ts.device, ts.dtype)
         return torch.where(torch.from_numpy(anchor >= 0).to(ts.device), own, fixed)
 
-    def _count(self, calls_before: int) -> None:
-        self.calls += self.equation.count.calls - calls_before
-
     def finish(self) -> Trajectory:
         clock, recorder = self.clock, self.recorder
         status = np.atleast_1d(np.asarray(clock.status, dtype=int)).copy()
@@ -367,6 +374,7 @@ class _Run:
         values = torch.cat(recorder.values) if recorder.values else self.problem.y0.new_empty(0, width)
         # They are in `values` now: kept as well, they would hold each state they are views of.
         recorder.values.clear()
+        evaluations, jacobians = self.costs.totals(joint=self.joint)
         return Trajectory(
             recorder=recorder,
             values=values,
@@ -374,10 +382,8 @@ class _Run:
             status=status,
             steps=np.atleast_1d(clock.steps),
             accepted=np.atleast_1d(clock.accepted),
-            evaluations=self.evaluations + self.calls if self.joint else self.evaluations,
-            jacobians=self.jacobians + self.equation.count.jacobians - self.jacobians_before
-            if self.joint
-            else self.jacobians,
+            evaluations=evaluations,
+            jacobians=jacobians,
             reached=np.atleast_1d(clock.t),
             last_size=np.atleast_1d(clock.size),
             events=recorder.event_rows(),

@@ -151,7 +151,7 @@ class _Lanes:
     def tolerance(self, given: Any) -> Any:
         if not isinstance(given, torch.Tensor) or (given.numel() == 1 and not self.axes.touch(given)):
             return given
-        shape = self.layout.shapes[0]
+        shape = self.layout.part_shapes[0]
         if self.layout.kind != "tensor" or given.ndim > len(shape) + self.layout.per_sample:
             return given  # refused where tolerances are checked
         missing = len(shape) + self.layout.per_sample - given.ndim
@@ -215,7 +215,7 @@ class _MappedField(AbstractOpenField):
         if layout.per_sample:
             own = per_sample_flags(self.packed)
             y = map_leaves(lambda part: part.unsqueeze(0), y)
-            t = t.reshape(1, *((1,) * len(layout.shapes[0]) if layout.kind == "tensor" else ()))
+            t = t.reshape(1, *((1,) * len(layout.part_shapes[0]) if layout.kind == "tensor" else ()))
             leaves = tuple(x.unsqueeze(0) if flag else x for x, flag in zip(leaves, own, strict=True))
         dy = self.field.call(t, y, *unwrapped(with_tensors(self.packed, list(leaves))))
         layout.check_derivative(dy, 1)

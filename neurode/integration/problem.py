@@ -10,6 +10,7 @@ import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.tape import TapeScope
+from neurode.integration.callbacks import Callbacks
 from neurode.integration.clock import Interval, MaxSteps
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps
 from neurode.integration.events import EventRows, Watched
@@ -26,8 +27,9 @@ class Problem:
 
     y0: packed (core.state). rtol, atol: floats or tensors that broadcast against it; used by adaptive control only.
     max_steps: attempted steps at most; per sample also an array (lanes,). stops: where steps have to end and the state
-    jumps; not for a traced solve. events: what is watched. first_size: of the first step, a float or (lanes,); None:
-    chosen.
+    jumps; a jump is not for a traced solve. events: what is watched. callbacks: told of each step. max_evaluations: no
+    step begins with so many calls of f; per sample also an array. first_size: of the first step, a float or (lanes,);
+    None: chosen.
     """
 
     equation: AbstractEquation
@@ -41,6 +43,8 @@ class Problem:
     max_steps: MaxSteps
     stops: Stops | None = None
     events: Watched | None = None
+    callbacks: Callbacks | None = None
+    max_evaluations: MaxSteps | None = None
     first_size: HostTime | None = None
 
     @property

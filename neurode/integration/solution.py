@@ -21,8 +21,9 @@ class Stats:
     """Cost of a solve: 0-d tensors (joint) or (batch,) tensors (per sample), int64.
 
     num_evaluations: calls of f while the sample took part. num_steps: attempted steps, of which num_accepted counted
-    and num_rejected were made again shorter. engine: which engine ran. num_jacobians: how often the field's Jacobian was
-    made (each time one of the evaluations, and as many gradients as a block of it has rows); 0 with explicit methods.
+    and num_rejected were made again shorter. engine: which engine ran. num_jacobians: how often the field's Jacobian
+    was made (by autograd one of the evaluations each time, and as many gradients as a block of it has rows); 0 with
+    explicit methods.
     """
 
     num_evaluations: torch.Tensor
@@ -165,7 +166,7 @@ class DenseOutput:
                 raise ValueError(f"t has {times.shape[1]} columns, but the batch has {len(self.t0)} samples.")
             rows = np.stack([self._rows_at(host[:, lane], lane) for lane in range(len(self.t0))], axis=1)
             return self.layout.unpack_rows(self._read(times, rows))
-        sizes = {shape[0] if shape else None for shape in self.layout.shapes}
+        sizes = {shape[0] if shape else None for shape in self.layout.part_shapes}
         if sizes != {times.shape[1]}:
             raise ValueError(
                 f"t has {times.shape[1]} columns, but the state's first axis has length {sorted(map(str, sizes))}. "
@@ -248,7 +249,7 @@ class DenseOutput:
             else:
                 start = self.y0[0, begin : begin + width].view(batch, inner)
                 values = start.repeat(n, 1)
-            parts.append(values.view(n, batch, *shape[1:]))
+            parts.append(self.layout.seen(values.view(n, batch, *shape[1:])))
             begin += width
         if self.layout.kind == "tensor":
             return parts[0]

@@ -4,10 +4,17 @@ line here."""
 from difflib import get_close_matches
 
 from neurode.core.nest import describe
+from neurode.methods.adams import Adams
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.implicit_rk import ImplicitRungeKutta
 from neurode.methods.rosenbrock import Rosenbrock
+from neurode.methods.splittings.leapfrog import LEAPFROG
+from neurode.methods.splittings.semi_implicit_euler import SEMI_IMPLICIT_EULER
+from neurode.methods.splittings.yoshida4 import YOSHIDA4
+from neurode.methods.splittings.yoshida6 import YOSHIDA6
 from neurode.methods.stepper import AbstractStepper
+from neurode.methods.switching import Switching
+from neurode.methods.symplectic import Symplectic
 from neurode.methods.tableau import Tableau
 from neurode.methods.tableaus.adaptive_heun import ADAPTIVE_HEUN
 from neurode.methods.tableaus.bosh3 import BOSH3
@@ -57,13 +64,19 @@ IMPLICIT = (
     RADAU5,
 )
 
+MULTISTEP = (Adams("explicit_adams", 4), Adams("implicit_adams", 4, corrections=2))
+SYMPLECTIC = (SEMI_IMPLICIT_EULER, LEAPFROG, YOSHIDA4, YOSHIDA6)
+
 METHODS: dict[str, AbstractStepper] = {
     **{tableau.name: ExplicitRungeKutta(tableau) for tableau in EXPLICIT},
     **{tableau.name: ImplicitRungeKutta(tableau) for tableau in IMPLICIT},
     RODAS5P.name: Rosenbrock(RODAS5P),
+    "auto": Switching(ExplicitRungeKutta(TSIT5), Rosenbrock(RODAS5P)),
+    **{stepper.name: stepper for stepper in MULTISTEP},
+    **{splitting.name: Symplectic(splitting) for splitting in SYMPLECTIC},
 }
 
-ALIASES = {"heun2": "heun"}
+ALIASES = {"heun2": "heun", "fixed_adams": "implicit_adams"}
 """Other names, by which some methods are known elsewhere; lists show each method once, by its own."""
 
 

@@ -59,6 +59,10 @@ class ExplicitRungeKutta(AbstractStepper):
     def completes(self) -> bool:
         return bool(self.tableau.extra_c)
 
+    @property
+    def num_made(self) -> int:
+        return self.tableau.num_stages
+
     def step(
         self,
         equation: AbstractEquation,

@@ -238,6 +238,8 @@ def _corrected(matrix: torch.Tensor, k: list[torch.Tensor], values: list[torch.T
     rests = [(value - old).reshape(-1, width) for value, old in zip(values, k, strict=True)]
     found = torch.linalg.solve_ex(matrix, torch.stack(rests, dim=1).reshape(-1, count * width, 1))[0]
     moved = found.reshape(-1, count, width)
+    # The stages keep their values, whatever they were solved to: all ways to differentiate are of the same solution.
+    moved = moved - moved.detach()
     return [old + moved[:, i].reshape(old.shape) for i, old in enumerate(k)]
 
 

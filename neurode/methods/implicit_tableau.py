@@ -81,10 +81,10 @@ class ImplicitTableau:
             if order <= (self.embedded_order or 0) and off > NEAR:
                 raise ValueError(f"tableau {self.name!r}: b_error breaks a condition of order {order}.")
             if order <= max(1, dense_order - 1):
-                powers = weights @ self.dense_matrix
-                due = np.zeros(len(powers))
-                due[order - 1] = target
-                if np.abs(powers - due).max() > NEAR:
+                powers = np.zeros(max(order, self.dense_matrix.shape[1]))
+                powers[: self.dense_matrix.shape[1]] = weights @ self.dense_matrix
+                powers[order - 1] -= target
+                if np.abs(powers).max() > NEAR:
                     raise ValueError(f"tableau {self.name!r}: dense output breaks a condition of order {order}.")
         if np.abs(self.dense_matrix.sum(1) - self.b_vector).max() > NEAR:
             raise ValueError(f"tableau {self.name!r}: dense output at theta = 1 is not b.")

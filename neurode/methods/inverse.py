@@ -91,6 +91,10 @@ class UndoableRungeKutta(AbstractUndoable):
     def completes(self) -> bool:
         return self.base.completes
 
+    @property
+    def num_made(self) -> int:
+        return self.base.num_made
+
     def complete(self, equation, t, t_end, y, result: StepResult, *, traced: bool) -> StepResult:
         return self.base.complete(equation, t, t_end, y, result, traced=traced)
 

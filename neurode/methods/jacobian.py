@@ -14,7 +14,7 @@ import torch
 
 from neurode.core.equation import AbstractEquation, Equation
 from neurode.core.nest import describe
-from neurode.core.transforms import active, forward_mode, host_number, outside, pull_back_call
+from neurode.core.transforms import active, forward_mode, host_number, outside, pull_back_call, tangents_are_followed
 
 RowOf = Callable[[torch.Tensor], torch.Tensor]
 """From w, like the field's value, to w^T J, like the state."""
@@ -61,7 +61,7 @@ def jacobian_at(
         with torch.no_grad():
             return Jacobian(_given(equation, given, t, y.detach()))
     y = y.detach()
-    if active() or forward_mode():
+    if _is_transformed():
         pull = torch.func.vjp(lambda state: equation(t, state), y)[1]
         row_of: RowOf = lambda bar: pull(bar)[0]  # noqa: E731
     else:
@@ -96,7 +96,7 @@ def linearised_at(
     The graph begins at t and y themselves, where these require gradients.
     """
     equation.count.jacobians += 1
-    if active() or forward_mode():
+    if _is_transformed():
         value, pull = torch.func.vjp(lambda state: equation(t, state), y)[:2]
         row_of: RowOf = lambda bar: pull(bar)[0]  # noqa: E731
         by_time = torch.func.jvp(lambda time: equation(time, y), (t,), (torch.ones_like(t),))[1]
@@ -134,6 +134,11 @@ def _by_time(value: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
     if product is None or not product.requires_grad:
         return torch.zeros_like(value)
     return torch.autograd.grad(product.sum(), weights, create_graph=True)[0]
+
+
+def _is_transformed() -> bool:
+    """Does torch.func, or forward mode, look at what is computed now? Then derivatives are taken its way."""
+    return active() or (forward_mode() and tangents_are_followed())
 
 
 def rows_by_graph(value: torch.Tensor, leaf: torch.Tensor) -> RowOf:

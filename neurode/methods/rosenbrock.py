@@ -83,6 +83,12 @@ class Rosenbrock(AbstractStepper):
         traced: bool,
     ) -> StepResult:
         del carried  # f at the beginning comes with its Jacobian
+        return self.step_and_jacobian(equation, t, t_end, y, traced=traced)[0]
+
+    def step_and_jacobian(
+        self, equation: AbstractEquation, t: StepTime, t_end: StepTime, y: torch.Tensor, *, traced: bool
+    ) -> tuple[StepResult, torch.Tensor]:
+        """The step, and the blocks of the Jacobian at its beginning."""
         if isinstance(t, torch.Tensor):
             difference = (t_end - t).to(y.dtype)
             size = difference if difference.ndim == 0 else difference.unsqueeze(1)
@@ -90,7 +96,7 @@ class Rosenbrock(AbstractStepper):
         else:
             size, times = step_size(t, t_end, y), equation.times(self._times(t, t_end))
         made = self._made(equation, times, y, size, graph=traced)
-        return self._result(y, size, made.stages)
+        return self._result(y, size, made.stages), made.point.jacobian.matrix
 
     def _times(self, t: StepTime, t_end: StepTime) -> list[Any]:
         return [t if c == 0 else t_end if c == 1 else t + c * (t_end - t) for c in self.tableau.c]

@@ -23,6 +23,7 @@ class StepResult:
     kept: the step as `replay` gives it, where it was recorded on the way.
     failed: (lanes,) bool on the host: where the equations of an implicit step were not solved; None for nowhere.
     coarse_error: a second, coarser estimate beside `error`, if the method judges its steps by both.
+    costs: what the step cost each lane, where that differs between them; else None.
     """
 
     y1: torch.Tensor
@@ -32,13 +33,23 @@ class StepResult:
     kept: "KeptStep | None" = None
     failed: np.ndarray | None = None
     coarse_error: torch.Tensor | None = None
+    costs: "StepCosts | None" = None
+
+
+@dataclass(frozen=True)
+class StepCosts:
+    """Evaluations and Jacobians of a step, (lanes,) whole numbers each."""
+
+    evaluations: np.ndarray
+    jacobians: np.ndarray
 
 
 class AbstractStepper(ABC):
     """One step of a method. Frozen: whatever evolves is an argument or returned.
 
-    Beside the state a step may be handed one more tensor like it by the step before, `carried`: f at the step's
-    beginning where the method has it anyway (first same as last), or a second state that evolves beside the first.
+    Beside the state a step may be handed one more tensor by the step before, `carried`: f at the step's beginning where
+    the method has it anyway (first same as last), a second state that evolves beside the first, or what is left of the
+    steps before. It is like the state but for its last axis, which may be longer (`carried_zeros`).
     """
 
     @property
@@ -90,6 +101,10 @@ class AbstractStepper(ABC):
         """The derivative of `begin`: gradients of y0 and of f(t0, y0), None for zero."""
         return None, carried_bar
 
+    def carried_zeros(self, y0: torch.Tensor) -> torch.Tensor:
+        """Zeros like what a step hands over."""
+        return torch.zeros_like(y0)
+
     def retry(self, carried: torch.Tensor | None, rejected: StepResult) -> torch.Tensor | None:
         """What the next attempt from the same place is handed: f at the beginning is known from the rejected one."""
         return rejected.stages[0] if carried is None else carried
@@ -124,6 +139,11 @@ class AbstractStepper(ABC):
     def completes(self) -> bool:
         """Does reading inside a step need slopes that the step itself is made without?"""
         return False
+
+    @property
+    def num_made(self) -> int:
+        """Of a method that completes: how many slopes the step itself makes."""
+        raise TypeError(f"the steps of {self.name!r} have all their slopes.")
 
     def complete(
         self,

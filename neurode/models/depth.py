@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurode.gradients.catalogue import gradient_of
+from neurode.gradients.checkpointed import Checkpointed
+from neurode.gradients.direct import Direct
 from neurode.gradients.gradient import AbstractGradient
 from neurode.methods.catalogue import stepper_of
 
@@ -50,8 +52,17 @@ class Depth:
             "step_size": step_size,
             "rtol": self.rtol,
             "atol": self.atol,
-            "gradient": self.gradient,
+            "gradient": self._gradient,
         }
+
+    @property
+    def _gradient(self) -> str | AbstractGradient:
+        """The gradient, or a faster one that keeps what it asks for: where each state is kept anyhow, the one that a
+        kernel can take; and of a single step the graph, with which the way back would begin in any case."""
+        keeps = self.gradient.k if isinstance(self.gradient, Checkpointed) else None
+        if self.steps is None or not isinstance(keeps, int) or self.steps > keeps:
+            return self.gradient
+        return Direct(kernel=True) if self.steps == 1 else Checkpointed(graph_bytes=0)
 
 
 @dataclass(frozen=True)

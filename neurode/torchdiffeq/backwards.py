@@ -56,16 +56,19 @@ class _Augmented:
 
     def __call__(self, t: torch.Tensor, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         adj_t, y, adj_y = state[:3]
-        t, y = t.detach().requires_grad_(self.time), y.detach().requires_grad_()
+        # An implicit method asks for the derivative of all this.
+        followed = torch.is_grad_enabled() and y.requires_grad
+        t = t.detach().requires_grad_(self.time)
+        y = y if followed else y.detach().requires_grad_()
         wanted = (*([t] if self.time else []), y, *self.parameters)
         pulled: Sequence[torch.Tensor | None] = [None] * len(wanted)
         with torch.enable_grad():
             slope = self.func(t, y)
             if slope.requires_grad:
-                pulled = torch.autograd.grad(slope, wanted, -adj_y, allow_unused=True)
+                pulled = torch.autograd.grad(slope, wanted, -adj_y, create_graph=followed, allow_unused=True)
         bars = [torch.zeros_like(x) if bar is None else bar for x, bar in zip(wanted, pulled, strict=True)]
         by_t = bars.pop(0).to(adj_t) if self.time else torch.zeros_like(adj_t)
-        return (by_t, slope.detach(), *bars)
+        return (by_t, slope if followed else slope.detach(), *bars)
 
 
 class BackwardSolve:

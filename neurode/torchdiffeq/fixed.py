@@ -1,6 +1,6 @@
 """Solves on a grid of fixed steps for torchdiffeq's interface: the grid, the steps, and outputs between grid points."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,8 @@ import torch
 
 from neurode.core.errors import SolveError
 from neurode.gradients.direct import Direct
+from neurode.methods.implicit_rk import ImplicitRungeKutta
+from neurode.methods.newton import Newton
 from neurode.methods.stepper import AbstractStepper
 from neurode.solving import solve
 from neurode.torchdiffeq.adaptive import raise_as_there
@@ -30,7 +32,9 @@ def _attempts(request: Request) -> Attempts | None:
 
 def stepper_of(request: Request, attempts: Attempts | None) -> AbstractStepper:
     """The method, with what the user put between."""
-    stepper = request.method.stepper
+    stepper, iterations = request.method.stepper, request.options.get("max_iters")
+    if iterations is not None and isinstance(stepper, ImplicitRungeKutta):
+        stepper = replace(stepper, newton=Newton(iterations=max(2, int(iterations))))
     perturb = bool(request.options.get("perturb", False))
     return SteeredStepper(stepper, perturb=perturb, attempts=attempts) if perturb or attempts is not None else stepper
 

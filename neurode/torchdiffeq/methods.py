@@ -18,6 +18,7 @@ _ADAPTIVE = (
     "max_step",
 )  # fmt: skip
 _FIXED = ("step_size", "grid_constructor", "interp", "perturb", "norm")
+_NEWTON = ("max_iters",)
 _OUTSIDE = ("solver", "min_step", "max_step", "norm", "grid_points", "eps")
 
 
@@ -56,6 +57,15 @@ METHODS: dict[str, Method] = {
     "euler": Method("euler", "fixed", "Euler"),
     "midpoint": Method("midpoint", "fixed", "Midpoint"),
     "heun2": Method("heun", "fixed", "Heun2"),
+    "implicit_euler": Method("implicit_euler", "fixed", "ImplicitEuler", _NEWTON),
+    "implicit_midpoint": Method("implicit_midpoint", "fixed", "ImplicitMidpoint", _NEWTON),
+    "trapezoid": Method("trapezoid", "fixed", "Trapezoid", _NEWTON),
+    "radauIIA3": Method("radauIIA3", "fixed", "RadauIIA3", _NEWTON),
+    "radauIIA5": Method("radauIIA5", "fixed", "RadauIIA5", _NEWTON),
+    "gl4": Method("gl4", "fixed", "GaussLegendre4", _NEWTON),
+    "gl6": Method("gl6", "fixed", "GaussLegendre6", _NEWTON),
+    "sdirk2": Method("sdirk2", "fixed", "SDIRK2", _NEWTON),
+    "trbdf2": Method("trbdf2", "fixed", "TRBDF2", _NEWTON),
     "scipy_solver": Method("", "outside", "ScipyWrapperODESolver"),
 }
 """A new one joins by a line."""

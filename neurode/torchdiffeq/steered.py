@@ -92,8 +92,11 @@ class SteeredStepper(AbstractStepper):
         if self.attempts is not None:
             self.attempts.begin(start, end, y)
         if self.perturb:
-            equation = PerturbedEquation.of(equation, t, t_end)
+            # What func gives on this side of t is not what it gave at the end of the step before.
+            equation, carried = PerturbedEquation.of(equation, t, t_end), None
         result = self.base.step(equation, t, t_end, y, carried, traced=traced)
+        if self.perturb:
+            result = replace(result, carried_next=None)
         if self.error_norm is not None:
             result = replace(result, error=self.error_norm(y, result, abs(end - start)))
         if self.attempts is not None:
@@ -109,16 +112,27 @@ class SteeredStepper(AbstractStepper):
         return self.base.order
 
     @property
+    def dense_order(self) -> int:
+        return self.base.dense_order
+
+    @property
+    def linearises(self) -> bool:
+        return self.base.linearises
+
+    def within(self, rtol: float, atol: float) -> AbstractStepper:
+        return replace(self, base=self.base.within(rtol, atol))
+
+    @property
     def has_error(self) -> bool:
         return self.base.has_error
 
     @property
     def carries_first(self) -> bool:
-        return self.base.carries_first
+        return self.base.carries_first and not self.perturb
 
     @property
     def carries(self) -> bool:
-        return self.base.carries
+        return self.base.carries and not self.perturb
 
     def begin(self, y0, first):
         return self.base.begin(y0, first)

@@ -34,7 +34,7 @@ def test_every_error_is_a_neurode_error_and_has_its_exit_code(kind, parent, code
 @pytest.mark.parametrize("status", list(Status))
 def test_every_status_has_a_sentence_and_every_failure_a_remedy(status):
     assert status.sentence.endswith(".")
-    assert bool(status.remedy) == (status not in (Status.SUCCESS, Status.RUNNING))
+    assert bool(status.remedy) == (not status.is_success and status is not Status.RUNNING)
 
 
 def test_require_returns_an_installed_module():

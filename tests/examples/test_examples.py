@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 SAYS = {
+    "bouncing_ball": ["bounces each", "gravity", "kept"],
     "cnf": ["kernels", "CNF", "it holds a mass of"],
     "hamiltonian": ["Hamiltonian", "plain", "drift"],
     "long_horizon": ["20 states", "the same to the last bit"],

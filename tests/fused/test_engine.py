@@ -252,3 +252,37 @@ def test_direct_lets_a_kernel_stand_in_only_when_told():
     field = a_field()
     assert solve(field, a_state(), TS, gradient=Direct(kernel=True)).stats.engine == "fused"
     assert solve(field, a_state(), TS, gradient=Direct()).stats.engine == "eager"
+
+
+@needs_kernel
+@pytest.mark.parametrize("batching", ["joint", "per_sample"])
+@pytest.mark.parametrize("method", ["vern7", "dopri8"])
+def test_a_method_whose_dense_output_needs_further_calls_is_fused_where_none_is_read(method, batching):
+    chain = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)).double()
+    y0 = torch.linspace(-1, 1, 15, dtype=torch.float64).view(5, 3)
+
+    def ends(engine, times=(0.0, 2.0), save="end"):
+        start = y0.clone().requires_grad_()
+        options = {"method": method, "batching": batching, "rtol": 1e-8, "atol": 1e-10, "engine": engine, "save": save}
+        solution = solve(lambda t, y: chain(y), start, list(times), **options)
+        return solution, torch.autograd.grad(solution.ys[-1].square().sum(), (start, *chain.parameters()))
+
+    (fused, own), (eager, due) = ends("fused"), ends("eager")
+    torch.testing.assert_close(fused.ys, eager.ys, rtol=1e-10, atol=1e-11)
+    for one, other in zip(own, due, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-9)
+    for times, save in (((0.0, 0.3, 2.0), "ts"), ((0.0, 2.0), "dense")):
+        with pytest.raises(CannotFuse, match=f"'{method}' needs further calls of f to be read between its steps"):
+            ends("fused", times, save)
+    assert ends("auto", (0.0, 0.3, 2.0), "ts")[0].stats.engine == "eager"
+
+
+@needs_kernel
+def test_a_method_that_judges_its_steps_by_two_errors_is_not_fused():
+    chain = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)).double()
+    with pytest.raises(CannotFuse, match="'dop853' judges its steps by two estimates of the error"):
+        solve(chain_field(chain), torch.ones(2, 3, dtype=torch.float64), [0.0, 1.0], method="dop853", engine="fused")
+
+
+def chain_field(chain):
+    return lambda t, y: chain(y)

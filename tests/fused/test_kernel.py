@@ -12,7 +12,7 @@ from neurode.fused import library
 from neurode.fused.field import ACTIVATIONS
 from neurode.methods.catalogue import METHODS
 from tests.fused.made_fields import assert_close, assert_same_gradients, made_field, on_threads, solve_both
-from tests.kinds import EXPLICIT
+from tests.kinds import KERNEL
 
 pytestmark = pytest.mark.skipif(not library.status().available, reason=library.status().reason)
 BATCHINGS = ("joint", "per_sample")
@@ -29,7 +29,7 @@ def steps_of(method: str) -> dict:
 
 @pytest.mark.parametrize("batching", BATCHINGS)
 @pytest.mark.parametrize("save", ["ts", "end", "steps", "dense"])
-@pytest.mark.parametrize("method", EXPLICIT)
+@pytest.mark.parametrize("method", KERNEL)
 def test_every_method_gives_the_eager_values_and_gradients(method, save, batching):
     field, y0 = made_field((3, 10, 7), clocks=("t",)), states(19, 3)
     ts = torch.linspace(0.2, 2.0, 7, dtype=torch.float64).requires_grad_()
@@ -117,7 +117,7 @@ def test_a_joint_state_of_any_shape():
     dim=st.integers(1, 40),
     hidden=st.lists(st.integers(1, 90), max_size=3),
     activation=st.sampled_from(ACTIVATIONS),
-    method=st.sampled_from(sorted(EXPLICIT)),
+    method=st.sampled_from(sorted(KERNEL)),
     batching=st.sampled_from(BATCHINGS),
     save=st.sampled_from(["ts", "end", "steps", "dense"]),
     bias=st.sampled_from(["none", "shared", "rows"]),
@@ -154,7 +154,7 @@ def test_layers_of_up_to_a_thousand_units_and_odd_ones(widths):
 def test_single_precision_agrees_to_its_rounding(batching):
     field, y0 = made_field((8, 32, 32), clocks=("t",), dtype=torch.float32), states(50, 8, dtype=torch.float32)
     ts = torch.linspace(0, 2, 9)
-    for method in EXPLICIT:
+    for method in KERNEL:
         both = solve_both(field, y0, ts, method=method, step_size=0.21, batching=batching)
         assert both.fused.dtype == torch.float32
         both.assert_equal(2e-6)

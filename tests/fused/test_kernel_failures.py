@@ -8,7 +8,7 @@ from neurode.fused import library
 from neurode.methods.catalogue import METHODS
 from tests.fused.made_fields import assert_same_gradients, made_field, solve_both
 from tests.fused.test_kernel import states, steps_of
-from tests.kinds import ADAPTIVE_EXPLICIT, EXPLICIT
+from tests.kinds import ADAPTIVE_KERNEL, KERNEL
 
 pytestmark = pytest.mark.skipif(not library.status().available, reason=library.status().reason)
 BATCHINGS = ("joint", "per_sample")
@@ -16,7 +16,7 @@ TS = torch.linspace(0, 2, 5, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
-@pytest.mark.parametrize("method", EXPLICIT)
+@pytest.mark.parametrize("method", KERNEL)
 def test_a_nan_sample_ends_as_in_the_eager_engine_and_leaves_others_alone(method, batching):
     field, y0 = made_field((3, 9)), states(20, 3).detach()
     y0[7, 1] = float("nan")
@@ -33,22 +33,25 @@ def test_a_nan_sample_ends_as_in_the_eager_engine_and_leaves_others_alone(method
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
-@pytest.mark.parametrize("method", EXPLICIT)
+@pytest.mark.parametrize("method", KERNEL)
 def test_a_state_that_grows_beyond_all_numbers(method, batching):
-    """The last steps before the overflow hang on its rounding; how it ends, and when, does not."""
+    """The last steps before the overflow hang on its rounding, and so may whether steps or numbers run out first; who
+    fails, and when, does not."""
     field = made_field((2,), bias="none", scale=400.0, gain=2.0)
     y0 = torch.tensor([[1.0, 1.0], [0.0, 0.0], [2.0, -1.0]], dtype=torch.float64, requires_grad=True)
     steps = {"rtol": 1e-2, "atol": 1e-2} if METHODS[method].has_error else {"step_size": 0.01}
-    both = solve_both(field, y0, TS * 2, method=method, batching=batching, max_steps=3000, **steps)
-    assert both.fused_counts["status"].tolist() == both.eager_counts["status"].tolist()
+    both = solve_both(field, y0, TS * 2, method=method, batching=batching, max_steps=8000, **steps)
+    for counts in (both.fused_counts, both.eager_counts):
+        ends = counts["status"].tolist()
+        assert ends[0] == Status.NON_FINITE
+        assert all(end in (Status.NON_FINITE, Status.STEP_TOO_SMALL) for end in ends[2:])
+        assert ends[1:2] in ([], [Status.SUCCESS])
     assert both.fused_counts["reached"] == pytest.approx(both.eager_counts["reached"], rel=1e-2)
-    # A method of low order needs more steps than there are to get so far.
-    assert both.fused_counts["status"][0] == (Status.MAX_STEPS if method == "adaptive_heun" else Status.NON_FINITE)
 
 
 @pytest.mark.parametrize("batching", BATCHINGS)
 @pytest.mark.parametrize("save", ["ts", "end", "steps", "dense"])
-@pytest.mark.parametrize("method", ADAPTIVE_EXPLICIT)
+@pytest.mark.parametrize("method", ADAPTIVE_KERNEL)
 def test_steps_run_out(method, save, batching):
     field, y0 = made_field((3, 16), gain=4.0), states(18, 3)
     ts = torch.linspace(0, 9, 12, dtype=torch.float64).requires_grad_()

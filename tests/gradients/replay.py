@@ -33,10 +33,10 @@ def replay(f: FlatField, y0: Tensor, boundaries: list[Tensor], tableau: Tableau,
     for k, (start, end) in enumerate(pairwise(boundaries)):
         size, y = end - start, steps[-1]
         slopes: list[Tensor] = []
-        for node, row in zip(tableau.c, tableau.a, strict=True):
+        for node, row in zip(tableau.nodes, tableau.rows, strict=True):
             moved = sum((size * float(a) * slope for a, slope in zip(row, slopes, strict=True)), start=y)
             slopes.append(f(start + float(node) * size, moved))
-        steps.append(sum((size * float(b) * slope for b, slope in zip(tableau.b, slopes, strict=True)), start=y))
+        steps.append(sum((size * float(b) * slope for b, slope in zip(tableau.b, slopes, strict=False)), start=y))
         for number, t in asked.get(k, []):
             theta = (t - start) / size
             value = y
@@ -58,13 +58,15 @@ def replay_reversible(
 
     def slopes_of(start: Tensor, size: Tensor, y: Tensor) -> list[Tensor]:
         slopes: list[Tensor] = []
-        for node, row in zip(tableau.c, tableau.a, strict=True):
+        for node, row in zip(tableau.nodes, tableau.rows, strict=True):
             moved = sum((size * float(a) * slope for a, slope in zip(row, slopes, strict=True)), start=y)
             slopes.append(f(start + float(node) * size, moved))
         return slopes
 
     def along(slopes: list[Tensor], weights: list) -> Tensor:
-        return sum((float(w) * k if not isinstance(w, Tensor) else w * k for w, k in zip(weights, slopes, strict=True)))
+        return sum(
+            (float(w) * k if not isinstance(w, Tensor) else w * k for w, k in zip(weights, slopes, strict=False))
+        )
 
     ys, z, inside = [y0], y0, {}
     for k, (start, end) in enumerate(pairwise(boundaries)):

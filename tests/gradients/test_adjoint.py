@@ -10,7 +10,7 @@ import torch
 from neurode import AdaptiveSteps, Adjoint, SolveError, solve
 from neurode.methods.catalogue import METHODS
 from tests.gradients.cases import Case
-from tests.kinds import ADAPTIVE_EXPLICIT, EXPLICIT
+from tests.kinds import ADAPTIVE_CORE, CORE
 from tests.problems import SmoothField
 
 TRAJECTORIES = ("back", "dense", "checkpoints")
@@ -34,7 +34,7 @@ def error(found, exact) -> float:
 
 @EVERY_TRAJECTORY
 @BATCHINGS
-@pytest.mark.parametrize("method", ADAPTIVE_EXPLICIT)
+@pytest.mark.parametrize("method", [*ADAPTIVE_CORE, "dop853"])
 def test_its_error_falls_with_its_tolerance(method, batching, trajectory):
     """Down to 1e-8 (methods of order five), with a forward pass that is as good as exact."""
     forward = {"rtol": 1e-8, "atol": 1e-10} if METHODS[method].order < 4 else FORWARD
@@ -52,7 +52,7 @@ def test_its_error_falls_with_its_tolerance(method, batching, trajectory):
 def some_cases():
     for number, settings in enumerate(
         itertools.product(
-            EXPLICIT, ("joint", "per_sample"), ("ts", "end", "steps"), ("tensor", "tuple"), (False, True), (None, 0.17)
+            CORE, ("joint", "per_sample"), ("ts", "end", "steps"), ("tensor", "tuple"), (False, True), (None, 0.17)
         )
     ):
         if number % 7 == 0:

@@ -15,7 +15,7 @@ from neurode.gradients import checkpointed, journal
 from neurode.gradients.schedule import OnlineSchedule, reverse_cost, way_back
 from neurode.methods.tableaus.heun import HEUN
 from tests.gradients.cases import Case
-from tests.kinds import EXPLICIT
+from tests.kinds import CORE
 from tests.problems import SmoothField, van_der_pol
 
 SLOTS = (1, 2, 3, 7)
@@ -29,7 +29,7 @@ def assert_bitwise_equal(found, due):
 
 def arrangements():
     """methods x batching x save x direction; constant steps, and tuple states, take turns."""
-    product = itertools.product(EXPLICIT, ("joint", "per_sample"), ("ts", "end", "steps", "dense"), (False, True))
+    product = itertools.product(CORE, ("joint", "per_sample"), ("ts", "end", "steps", "dense"), (False, True))
     for number, (method, batching, save, backward) in enumerate(product):
         kind = "tuple" if number % 3 == 0 else "tensor"
         yield Case(method, batching, save, kind, backward, step_size=0.13 if number % 5 < 2 else None)

@@ -18,7 +18,7 @@ from neurode.methods.reversible import ReversibleRungeKutta
 from tests.gradients.cases import Case, recursion_of
 from tests.gradients.replay import boundaries_of, directional_difference, places_of, replay_reversible
 from tests.gradients.ways import by_autograd
-from tests.kinds import EXPLICIT
+from tests.kinds import CORE
 from tests.problems import SmoothField, cosine_growth, forced_decay, linear_system, logistic, oscillator, riccati
 
 PAIRED = Reversible(coupling=0.999)
@@ -47,7 +47,7 @@ def slope(sizes, errors) -> float:
 
 
 @pytest.mark.parametrize("problem", [linear_system(), forced_decay()], ids=str)
-@pytest.mark.parametrize("method", EXPLICIT)
+@pytest.mark.parametrize("method", CORE)
 def test_the_error_shrinks_with_the_order_of_the_base_method(method, problem):
     sizes, at_end, inside = errors_of(problem, method)
     assert slope(sizes, at_end) == pytest.approx(METHODS[method].order, abs=0.2)

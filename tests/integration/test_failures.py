@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from neurode import AdaptiveSteps, SolveError, Status, solve
-from neurode.methods.catalogue import METHODS, adaptive_methods
+from neurode.methods.catalogue import METHODS
+from tests.kinds import ADAPTIVE_ONE_OF_EACH, ONE_OF_EACH
 
 ONE = torch.tensor([[1.0]], dtype=torch.float64)
 
@@ -15,7 +16,7 @@ def explode(t, y):
 
 
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
-@pytest.mark.parametrize("method", adaptive_methods())
+@pytest.mark.parametrize("method", ADAPTIVE_ONE_OF_EACH)
 def test_too_many_steps_raise_with_time_step_tolerance_and_remedy(method, batching):
     with pytest.raises(SolveError) as caught:
         solve(lambda t, y: -y, ONE, [0.0, 1e4], method=method, rtol=1e-7, atol=1e-9, max_steps=20, batching=batching)
@@ -52,7 +53,7 @@ def test_the_part_that_was_solved_comes_back_without_throw(batching):
 
 
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
-@pytest.mark.parametrize("method", adaptive_methods())
+@pytest.mark.parametrize("method", ADAPTIVE_ONE_OF_EACH)
 def test_a_solution_that_runs_to_infinity_ends_with_a_sentence(method, batching):
     with pytest.raises(SolveError, match=r"(step size fell below|became NaN or infinite).*t=.*of \[0, 2\]") as caught:
         solve(explode, ONE, [0.0, 2.0], method=method, batching=batching)
@@ -60,7 +61,7 @@ def test_a_solution_that_runs_to_infinity_ends_with_a_sentence(method, batching)
     assert float(caught.value.solution.reached) == pytest.approx(1.0, abs=2e-2)
 
 
-@pytest.mark.parametrize("method", adaptive_methods())
+@pytest.mark.parametrize("method", ADAPTIVE_ONE_OF_EACH)
 def test_a_jump_that_no_step_can_meet_is_a_step_too_small(method):
     """The field jumps so hard that below min_step the error is still above the tolerance."""
     controller = AdaptiveSteps(min_step=1e-3)
@@ -74,7 +75,7 @@ def test_a_jump_that_no_step_can_meet_is_a_step_too_small(method):
 
 
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH)
 def test_a_field_that_becomes_nan_is_found_by_every_method(method, batching):
     def f(t, y):
         return torch.where(t > 0.5, float("nan"), 1.0) * y
@@ -88,7 +89,7 @@ def test_a_field_that_becomes_nan_is_found_by_every_method(method, batching):
     assert torch.isnan(solution.ys[2]).all()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH)
 def test_y0_with_nan_is_found_before_long(method):
     with pytest.raises(SolveError, match="became NaN or infinite"):
         solve(lambda t, y: -y, torch.full((2,), float("nan")), [0.0, 1.0], method=method, step_size=None)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from neurode import PerSample, Status, solve
 from neurode.gradients.catalogue import GRADIENTS
-from neurode.methods.catalogue import METHODS
+from tests.kinds import ONE_OF_EACH
 from tests.problems import SmoothField, forced_decay, scipy_reference, van_der_pol
 from tests.stubs import Recording
 
@@ -18,7 +18,7 @@ def states(batch, dim=2, seed=0):
     return torch.randn(batch, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH)
 def test_a_batch_of_one_is_the_joint_solve(method):
     problem = forced_decay()
     y0, ts = problem.y0[:1], torch.linspace(0.0, 2.0, 7, dtype=torch.float64)
@@ -194,7 +194,7 @@ def test_a_sample_alone_is_the_same_as_in_any_batch(method, options, batch):
         torch.testing.assert_close(whole, total, rtol=1e-11, atol=1e-11 * size)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH)
 def test_the_order_of_samples_in_a_batch_does_not_matter(method):
     field, y0, ts = SmoothField(), states(7), torch.linspace(0.0, 3.0, 5, dtype=torch.float64)
     order = torch.tensor([4, 0, 6, 2, 5, 1, 3])
@@ -207,7 +207,7 @@ def test_the_order_of_samples_in_a_batch_does_not_matter(method):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")], ids=["NaN", "infinite"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH)
 def test_a_nan_sample_leaves_all_others_untouched(method, value):
     field, y0, ts = SmoothField(), states(5), torch.linspace(0.0, 2.0, 4, dtype=torch.float64)
     healthy = [0, 1, 3, 4]

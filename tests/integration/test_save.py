@@ -5,7 +5,7 @@ import torch
 
 from neurode import Save, solve
 from neurode.gradients.catalogue import GRADIENTS
-from neurode.methods.catalogue import METHODS
+from tests.kinds import ONE_OF_EACH
 from tests.problems import forced_decay, oscillator
 
 PROBLEM = forced_decay()
@@ -52,7 +52,7 @@ def test_steps_per_sample_are_padded_beside_lengths():
 
 
 @BATCHINGS
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH)
 def test_dense_output_agrees_with_the_values_at_ts(method, batching):
     solution = run("dense", batching, method=method)
     torch.testing.assert_close(solution.evaluate(TS), solution.ys, rtol=1e-12, atol=1e-13)

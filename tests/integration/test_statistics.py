@@ -6,7 +6,7 @@ import torch
 from neurode import solve
 from neurode.gradients.catalogue import GRADIENTS
 from neurode.methods.catalogue import METHODS
-from tests.kinds import EXPLICIT
+from tests.kinds import CORE
 from tests.problems import forced_decay, van_der_pol
 from tests.stubs import Recording
 
@@ -15,7 +15,7 @@ Y0 = torch.tensor([[2.0, 0.0], [0.5, -1.0], [-0.1, 0.2]], dtype=torch.float64)
 
 @pytest.mark.parametrize("requires_grad", [False, True], ids=["plain", "with gradients"])
 @pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize("method", EXPLICIT)
+@pytest.mark.parametrize("method", CORE)
 def test_joint_evaluations_are_the_calls_of_the_field(method, gradient, requires_grad):
     f = Recording(van_der_pol(3.0))
     y0 = Y0.clone().requires_grad_(requires_grad)
@@ -28,7 +28,7 @@ def test_joint_evaluations_are_the_calls_of_the_field(method, gradient, requires
 
 @pytest.mark.parametrize("requires_grad", [False, True], ids=["plain", "with gradients"])
 @pytest.mark.parametrize("gradient", GRADIENTS)
-@pytest.mark.parametrize("method", EXPLICIT)
+@pytest.mark.parametrize("method", CORE)
 def test_per_sample_evaluations_are_the_rows_the_field_saw(method, gradient, requires_grad):
     f = Recording(van_der_pol(3.0))
     y0 = Y0.clone().requires_grad_(requires_grad)
@@ -48,7 +48,7 @@ def solve_steps(y0, ts, **options):
     return solve(van_der_pol(3.0), y0.detach(), ts, **options).lengths - 1
 
 
-@pytest.mark.parametrize("method", EXPLICIT)
+@pytest.mark.parametrize("method", CORE)
 def test_a_constant_step_costs_as_many_calls_as_the_method_has_new_stages(method):
     problem, stepper = forced_decay(), METHODS[method]
     stats = solve(problem.f, problem.y0, [0.0, 1.0], method=method, step_size=0.1).stats

@@ -14,7 +14,8 @@ from neurode.integration.problem import Problem
 from neurode.integration.save import Save
 from neurode.integration.stops import Stops, with_stops
 from neurode.integration.times import read_times
-from neurode.methods.catalogue import METHODS, adaptive_methods
+from neurode.methods.catalogue import METHODS
+from tests.kinds import ADAPTIVE_ONE_OF_EACH, ONE_OF_EACH
 
 BATCHINGS = pytest.mark.parametrize("per_sample", [False, True], ids=["joint", "per_sample"])
 AMOUNTS = torch.tensor([1.0, -0.5, 2.0], dtype=torch.float64)
@@ -55,7 +56,7 @@ def after(times, stops) -> float:
 
 
 @BATCHINGS
-@pytest.mark.parametrize("method", adaptive_methods())
+@pytest.mark.parametrize("method", ADAPTIVE_ONE_OF_EACH)
 def test_adaptive_steps_end_at_the_stops_and_the_state_jumps(method, per_sample):
     times, stops = [0.0, 2.0], [0.3, 0.31, 1.7]
     solved, seen = problem(method, times, stops, per_sample=per_sample, controller=AdaptiveSteps(), save="steps")
@@ -66,7 +67,7 @@ def test_adaptive_steps_end_at_the_stops_and_the_state_jumps(method, per_sample)
 
 
 @BATCHINGS
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH)
 def test_constant_steps_take_the_stops_into_their_mesh(method, per_sample):
     times, stops = [0.0, 2.0], [0.25, 0.5, 1.3]
     solved, _ = problem(method, times, stops, per_sample=per_sample, controller=ConstantSteps(1 / 64), save="steps")

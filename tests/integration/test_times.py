@@ -5,7 +5,8 @@ import torch
 
 from neurode import AdaptiveSteps, solve
 from neurode.gradients.catalogue import GRADIENTS
-from neurode.methods.catalogue import METHODS, adaptive_methods
+from neurode.methods.catalogue import METHODS
+from tests.kinds import ADAPTIVE_ONE_OF_EACH, ONE_OF_EACH
 from tests.problems import forced_decay
 from tests.stubs import Recording
 
@@ -23,7 +24,7 @@ def gentle(t, y):
 @pytest.mark.parametrize("f", [wild, gentle], ids=["wild", "gentle"])
 @pytest.mark.parametrize("span", [(0.0, 1.0), (1.0, 0.0), (-3.0, -2.9), (0.1, 0.7), (1e6, 1e6 + 1)], ids=str)
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH)
 def test_f_is_never_called_outside_the_interval(method, batching, span, f):
     f = Recording(f)
     y0 = torch.tensor([[1.0], [-30.0]], dtype=torch.float64)
@@ -35,7 +36,7 @@ def test_f_is_never_called_outside_the_interval(method, batching, span, f):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("method", adaptive_methods())
+@pytest.mark.parametrize("method", ADAPTIVE_ONE_OF_EACH)
 def test_own_intervals_are_kept_by_every_sample_in_either_precision(method, dtype):
     t0 = torch.tensor([0.1, 5.3, -1.7], dtype=dtype)
     t1 = torch.tensor([0.7, 2.9, -1.6], dtype=dtype)
@@ -75,7 +76,7 @@ def test_times_may_be_a_list_of_numbers_or_whole_numbers(batching):
     assert torch.equal(whole.ys, same.ys)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ONE_OF_EACH)
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
 def test_one_time_alone_gives_y0_back(method, batching):
     problem = forced_decay()
@@ -92,7 +93,7 @@ def test_the_row_at_t0_is_y0_itself_and_the_last_row_is_at_t1():
     assert torch.equal(solution.ts, ts)
 
 
-@pytest.mark.parametrize("method", [name for name, stepper in METHODS.items() if not stepper.has_error])
+@pytest.mark.parametrize("method", [name for name in ONE_OF_EACH if not METHODS[name].has_error])
 def test_a_fixed_method_without_step_size_steps_from_output_to_output(method):
     problem = forced_decay()
     ts = torch.tensor([0.0, 0.3, 0.5, 1.1], dtype=torch.float64)

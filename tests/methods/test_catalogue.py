@@ -11,7 +11,7 @@ from neurode.methods.tableaus.heun import HEUN
 
 def test_every_table_file_is_listed():
     files = {path.stem for path in Path(neurode.methods.tableaus.__file__).parent.glob("*.py")} - {"__init__"}
-    assert files == set(METHODS)
+    assert files == {name for name, stepper in METHODS.items() if hasattr(stepper, "tableau")}
 
 
 def test_every_method_is_listed_under_its_own_name():

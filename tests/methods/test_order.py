@@ -8,6 +8,7 @@ from neurode import solve
 from neurode.core.equation import Equation
 from neurode.core.state import layout_of
 from neurode.methods.catalogue import METHODS, adaptive_methods
+from tests.kinds import GENERAL
 from tests.problems import cosine_growth, forced_decay, linear_system, logistic, riccati
 
 SHARP = [linear_system(), forced_decay()]
@@ -75,7 +76,7 @@ def dense_slope(problem, method) -> float:
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["autonomous", "time-dependent"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", GENERAL)
 def test_the_error_at_the_end_shrinks_with_the_declared_order(method, place):
     problem = SHARP_FOR.get(method, SHARP)[place]
     assert problem.is_time_dependent == bool(place)
@@ -84,7 +85,7 @@ def test_the_error_at_the_end_shrinks_with_the_declared_order(method, place):
 
 
 @pytest.mark.parametrize("problem", NONLINEAR, ids=str)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", GENERAL)
 def test_on_a_nonlinear_problem_the_error_shrinks_at_least_with_the_declared_order(method, problem):
     if (method, problem.name) in TURNS:
         assert end_slope(problem, method) > 4
@@ -94,13 +95,13 @@ def test_on_a_nonlinear_problem_the_error_shrinks_at_least_with_the_declared_ord
 
 
 @pytest.mark.parametrize("problem", SHARP, ids=str)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", GENERAL)
 def test_the_error_of_the_dense_output_shrinks_with_the_declared_order(method, problem):
     assert dense_slope(problem, method) == pytest.approx(METHODS[method].dense_order, abs=0.2)
 
 
 @pytest.mark.parametrize("problem", NONLINEAR, ids=str)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", GENERAL)
 def test_on_a_nonlinear_problem_the_dense_output_shrinks_at_least_with_the_declared_order(method, problem):
     order = METHODS[method].dense_order
     assert order - (0.4 if order < HIGH else 1) < dense_slope(problem, method) < order + (0.9 if order < HIGH else 2)
@@ -133,7 +134,7 @@ def estimates(problem, method, sizes, name) -> list[float]:
     return errors
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", GENERAL)
 def test_the_traced_and_the_plain_step_are_the_same(method):
     problem = cosine_growth()
     plain = solve_with(problem, method, 0.1)
@@ -148,7 +149,7 @@ def test_the_traced_and_the_plain_step_are_the_same(method):
     torch.testing.assert_close(traced.ys.detach(), plain.ys, rtol=1e-13, atol=1e-14)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", GENERAL)
 def test_a_method_integrates_the_powers_of_time_that_its_order_promises(method):
     """y' = t^(p-1) has the solution t^p / p, without error for a method of order p, at its end."""
     order = METHODS[method].order

@@ -5,6 +5,8 @@ import torch
 
 from neurode.core.protocols import StepContext, Trainable
 from neurode.data.labelled import LabelledBatch
+from neurode.gradients.checkpointed import Checkpointed
+from neurode.gradients.direct import Direct
 from neurode.models.depth import Depth, Regulariser
 from neurode.models.odenet import ODENet
 from neurode.models.resnet import ResNet
@@ -101,6 +103,23 @@ def test_evaluations_are_counted_on_both_ways():
         parts = model.loss(batch, CONTEXT)
         parts.loss.backward()
         assert (parts.evaluations, model.evaluations_backward) == (6, back)
+
+
+def test_so_few_steps_that_each_state_is_kept_anyhow_take_the_faster_gradient():
+    """A kernel makes solves that keep every state, and a single step's graph is what the way back begins with."""
+    bounded = Checkpointed(2)
+    assert Depth("midpoint", 3, gradient=bounded).options()["gradient"] == bounded
+    assert Depth("dopri5", None, gradient=bounded).options()["gradient"] == bounded
+    assert Depth("midpoint", 2, gradient=bounded).options()["gradient"] == Checkpointed(graph_bytes=0)
+    assert Depth("midpoint", 1, gradient=bounded).options()["gradient"] == Direct(kernel=True)
+    assert Depth("midpoint", 1, gradient="checkpointed").options()["gradient"] == "checkpointed"
+    for steps in (1, 2):
+        grads = []
+        for gradient in (bounded, "direct"):
+            model = ODENet(VECTORS, Depth("midpoint", steps, gradient=gradient)).double()
+            model.loss(batch_of(VECTORS), CONTEXT).loss.backward()
+            grads.append(torch.cat([parameter.grad.flatten() for parameter in model.parameters()]))
+        torch.testing.assert_close(*grads, rtol=1e-12, atol=1e-14)
 
 
 def test_the_zeros_that_join_a_state_are_zeros_behind_it():

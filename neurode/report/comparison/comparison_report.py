@@ -8,7 +8,7 @@ from neurode.report.comparison.front import front_page
 from neurode.report.comparison.learning import learning_over_epochs_page
 from neurode.report.comparison.memory import comparison_memory_page
 from neurode.report.comparison.plane import plane_page
-from neurode.report.page import Page, Report, write_report
+from neurode.report.page import Listing, Page, Report, write_report
 from neurode.report.style import amount, clean
 from neurode.tasks.comparison.results import Comparison
 from neurode.tasks.comparison.verdicts import verdicts
@@ -27,7 +27,8 @@ def comparison_report(found: Comparison) -> Report:
                 f"{amount(found.seconds)} s on {clean(found.machine)}",
             ]
         ),
-        lead=((first, ""), ("", " ".join(rest))) if rest else ((first, ""),),
+        lead=((first, ""),),
+        lead_items=(Listing(tuple(rest)),) if rest else (),
         pages=tuple(_pages(found)),
         foot=tuple(("Data", clean(note)) for note in found.notes),
         foot_details=tuple((name, clean(value)) for name, value in found.settings.items() if value is not None),

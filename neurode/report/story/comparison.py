@@ -3,7 +3,7 @@
 from neurode.report.comparison.front import draw_front, figures_table
 from neurode.report.comparison.memory import draw_memory
 from neurode.report.comparison.plane import draw_scenes
-from neurode.report.page import Page
+from neurode.report.page import Listing, Page
 from neurode.report.picture import Picture
 from neurode.tasks.comparison.results import Comparison
 from neurode.tasks.comparison.verdicts import verdicts
@@ -42,7 +42,7 @@ def comparison_page(found: Comparison) -> Page:
         (
             f"Both are built from the same stem, block and head and trained in turns, epoch by epoch, on "
             f"{found.about}. The textbook says that the neural ODE saves memory and costs time. Measured here:",
-            " ".join(verdicts(found)),
+            Listing(verdicts(found)),
             *pictures,
             figures_table(found),
         ),

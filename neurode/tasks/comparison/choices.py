@@ -15,6 +15,8 @@ def completed(config: ComparisonConfig, data: LabelledData) -> ComparisonConfig:
     """The settings with all that was left open. Raises DataError where a setting does not fit the data."""
     if data.is_images and config.hidden is not None:
         raise DataError("hidden has no effect on images, whose block is two convolutions. Leave it out.")
+    if config.distort and not data.is_images:
+        raise DataError("distort has no effect on rows of numbers: it moves images. Leave it out.")
     train = len(data) if data.in_test is None else int((~data.in_test).sum())
     train = min(train, config.samples or train)
     stem = config.stem or "learned"
@@ -24,6 +26,7 @@ def completed(config: ComparisonConfig, data: LabelledData) -> ComparisonConfig:
         "stem": stem,
         "width": width,
         "augment": config.augment or 0,
+        "distort": config.distort if config.distort is not None else 0.1 if data.is_images else 0.0,
         "epochs": config.epochs or max(8, min(60, round(SEEN / train))),
         "batch_size": config.batch_size or (128 if train >= 3000 else 64),
     }

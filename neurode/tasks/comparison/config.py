@@ -30,6 +30,14 @@ class ComparisonConfig(AbstractSettings):
     samples: int | None = Field(
         None, ge=10, description="Train on at most so many samples. All when not given", json_schema_extra=DATA
     )
+    distort: float | None = Field(
+        None,
+        ge=0,
+        lt=0.5,
+        description="Training images are shifted, turned and stretched at random by up to this share. 0.1 for images "
+        "when not given",
+        json_schema_extra=DATA,
+    )
 
     # Models
     depths: tuple[int, ...] = Field(
@@ -96,6 +104,13 @@ class ComparisonConfig(AbstractSettings):
     batch_size: int | None = Field(None, ge=1, description="Samples in a batch", json_schema_extra=TRAINING)
     learning_rate: float = Field(
         1e-2, gt=0, description="Step size of AdamW, falling as a cosine", json_schema_extra=TRAINING
+    )
+    averaging: float = Field(
+        0.98,
+        ge=0,
+        lt=1,
+        description="Models are scored by a running mean of their weights, which keeps this share of itself in a step",
+        json_schema_extra=TRAINING,
     )
     weight_decay: float = Field(1e-3, ge=0, description="Pull of the weights towards zero", json_schema_extra=TRAINING)
     repeats: int = Field(

@@ -45,6 +45,8 @@ def turned() -> ComparisonPreset:
             "gradients": ("Checkpointed(1)",),
             "more_steps": 3,
             "beside": False,
+            "learning_rate": 0.02,
+            "weight_decay": 0.01,
         },
     )
 

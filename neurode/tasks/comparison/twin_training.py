@@ -3,15 +3,19 @@
 import time
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from neurode.core.protocols import StepContext
+from neurode.data.labelled import LabelledBatch
 from neurode.models.twin import AbstractTwin
 from neurode.models.twin_shape import TwinShape
 from neurode.tasks.comparison.candidates import Candidate
 from neurode.tasks.comparison.config import ComparisonConfig
+from neurode.tasks.comparison.distortion import distorted
 from neurode.tasks.comparison.results import EpochRow
 from neurode.tasks.comparison.samples import PreparedData, Samples
 from neurode.training.fit_config import FitConfig
@@ -26,7 +30,10 @@ _EVALUATED = 512
 
 class TwinTraining:
     """A model, its optimiser, and the data; `epoch` makes the next epoch. Where a loss is not finite or a solve fails,
-    `problem` says so, and the model is not trained on."""
+    `problem` says so, and the model is not trained on.
+
+    model: with the running mean of the weights of `trained`, which the optimiser moves; the mean is what is scored.
+    """
 
     def __init__(
         self, number: int, candidate: Candidate, shape: TwinShape, data: PreparedData, config: ComparisonConfig
@@ -38,6 +45,7 @@ class TwinTraining:
         self._shape, self._epochs = shape, config.epochs
         self._settings = config
         self.model: AbstractTwin
+        self.trained: AbstractTwin
 
     def begin(self, repeat: int) -> None:
         """Draw the weights of a repeat."""
@@ -49,8 +57,9 @@ class TwinTraining:
             seed=self.seed,
             device="cpu",
         )
-        self.model = self.candidate.build(self._shape, number=self.data.number, seed=self.seed)
-        self.step = TrainingStep(self.model, self.fit, Session(self.fit, Placement()))
+        self.trained = self.candidate.build(self._shape, number=self.data.number, seed=self.seed)
+        self.model = deepcopy(self.trained).requires_grad_(False)
+        self.step = TrainingStep(self.trained, self.fit, Session(self.fit, Placement()))
         self.epochs_done = 0
 
     @property
@@ -59,7 +68,7 @@ class TwinTraining:
 
     def epoch(self, tick: Callable[[], None]) -> EpochRow | None:
         """Train the next epoch, calling `tick` after each step, and score; None where training failed."""
-        self.model.train()
+        self.trained.train()
         loss = weight = 0.0
         forward = backward = steps = 0
         began, began_cpu = time.perf_counter(), time.process_time()
@@ -71,12 +80,13 @@ class TwinTraining:
             ):
                 rate = learning_rate_at(number, self._epochs * self.num_batches, self.fit)
                 context = StepContext(self.seed, self.epochs_done, number)
-                outcome = self.step(batch, context, rate, interrupted=False, ended=False)
+                outcome = self.step(self._seen(batch, number), context, rate, interrupted=False, ended=False)
                 if outcome.problem is not None or outcome.own is None:
                     self.problem = f"{outcome.problem} in epoch {self.epochs_done + 1}."
                     return None
                 loss, weight = loss + outcome.own_loss, weight + outcome.weight
-                forward, backward = forward + outcome.own.evaluations, backward + self.model.evaluations_backward
+                forward, backward = forward + outcome.own.evaluations, backward + self.trained.evaluations_backward
+                self._average(number)
                 steps += 1
                 tick()
         seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
@@ -94,6 +104,20 @@ class TwinTraining:
             drifted=_drifts(caught) / steps,
         )
 
+    def _seen(self, batch: LabelledBatch, number: int) -> LabelledBatch:
+        """The batch of step `number` as training sees it, every model the same."""
+        if not self._settings.distort:
+            return batch
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % 2**63)
+        return replace(batch, inputs=distorted(batch.inputs, self._settings.distort, generator))
+
+    @torch.no_grad()
+    def _average(self, number: int) -> None:
+        """Take the weights after step `number` into their mean, which at first is shorter."""
+        share = 1 - min(self._settings.averaging, (number + 1) / (number + 10))
+        means, news = ([*map(torch.Tensor.detach, model.parameters())] for model in (self.model, self.trained))
+        torch._foreach_lerp_(means, news, share if self._settings.averaging else 1.0)
+
     def score(self, samples: Samples | None = None) -> float:
         """Accuracy, or explained variance, on held-out samples."""
         return score_of(self.model, samples if samples is not None else self.data.test, number=self.data.number)
@@ -102,6 +126,7 @@ class TwinTraining:
         """What a checkpoint keeps."""
         return {
             "model": self.model.state_dict(),
+            "trained": self.trained.state_dict(),
             "optimiser": self.step.optimiser.state_dict(),
             "epochs_done": self.epochs_done,
             "problem": self.problem,
@@ -110,6 +135,7 @@ class TwinTraining:
     def load(self, state: dict[str, Any]) -> None:
         """Go on from the state of a checkpoint, after `begin`."""
         self.model.load_state_dict(state["model"])
+        self.trained.load_state_dict(state["trained"])
         self.step.optimiser.load_state_dict(state["optimiser"])
         self.epochs_done, self.problem = state["epochs_done"], state["problem"]
 

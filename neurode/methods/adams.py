@@ -1,0 +1,190 @@
+"""Adams methods of constant steps: the history of f as a polynomial, started by Runge-Kutta steps.
+
+J. C. Adams (1855, in F. Bashforth, 1883); F. R. Moulton (1926). The polynomial is kept as its scaled derivatives: A.
+Nordsieck, Math. Comp. 16 (1962) 22-49. E. Hairer, S. P. Norsett and G. Wanner, Solving Ordinary Differential Equations
+I (1993), III.1 and III.6.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from math import comb
+
+import numpy as np
+import torch
+
+from neurode.core.equation import AbstractEquation
+from neurode.core.transforms import host_array
+from neurode.methods.slopes import Slopes, traced_advance
+from neurode.methods.stepper import StepResult, StepTime
+from neurode.methods.tableaus.rk4 import RK4
+from neurode.methods.traced_stepper import AbstractTracedStepper, size_and_times
+
+START = Slopes(RK4, RK4.num_stages)
+
+
+@dataclass(frozen=True)
+class Adams(AbstractTracedStepper):
+    """An Adams-Bashforth method (corrections 0), or an Adams-Moulton method whose equation is iterated `corrections`
+    times from that.
+
+    Good where a call of f is dear and steps are constant: one call a step (one more a correction) at order four, where
+    rk4 takes four. Not good for output times of all distances without a step_size, for stiff problems, nor for jumps:
+    after a jump the first step is made of `order - 1` steps of rk4, as at the beginning.
+
+    order: from 2 to 5 (rk4 starts it). A step is handed the derivatives y^(j) / j!, j = 1 ... order, of the polynomial
+    through the last values of f; NaN in the second says that there are none yet. A step of another size (the last one,
+    which meets t1) reads the same polynomial. Its stages are h^(j-1) y^(j) / j!, and the last correction.
+    """
+
+    name: str = "adams"
+    order: int = 4
+    corrections: int = 0
+
+    def __post_init__(self):
+        if not (isinstance(self.order, int) and 2 <= self.order <= 5):
+            raise ValueError(f"order of an Adams method must be 2, 3, 4 or 5, but is {self.order!r}.")
+        if not (isinstance(self.corrections, int) and self.corrections >= 0):
+            raise ValueError(f"corrections must be a whole number, 0 or more, but is {self.corrections!r}.")
+
+    @property
+    def has_error(self) -> bool:
+        return False
+
+    @property
+    def error_order(self) -> int:
+        return self.order + 1
+
+    @property
+    def carries_first(self) -> bool:
+        return True
+
+    def begin(self, y0: torch.Tensor, first: torch.Tensor | None) -> torch.Tensor:
+        assert first is not None
+        return self._joined([first, *[torch.full_like(first, float("nan"))] * (self.order - 1)])
+
+    def begin_bar(self, carried_bar: torch.Tensor) -> tuple[None, torch.Tensor]:
+        return None, self._parts(carried_bar)[0]
+
+    def carried_zeros(self, y0: torch.Tensor) -> torch.Tensor:
+        return self._joined([torch.zeros_like(y0)] * self.order)
+
+    def _joined(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        """Side by side along the last axis, so that the first one counts samples still; (order, 1) for a single
+        number."""
+        return torch.cat(parts, dim=-1) if parts[0].ndim else torch.stack(parts).unsqueeze(1)
+
+    def _parts(self, carried: torch.Tensor) -> list[torch.Tensor]:
+        single = carried.shape[-1] == 1
+        return list(carried[:, 0].unbind(0) if single else carried.chunk(self.order, dim=-1))
+
+    @cached_property
+    def _update(self) -> np.ndarray:
+        """l[1] ... l[order]: how a correction of f at the step's end changes the scaled derivatives there. The
+        polynomial of the slopes gains L'(x) = prod_m (1 + x / m), which vanishes at the earlier ends."""
+        slope = np.poly1d([1.0])
+        for m in range(1, self.order):
+            slope = slope * np.poly1d([1 / m, 1.0])
+        coefficients = slope.coeffs[::-1]
+        return coefficients / np.arange(1, self.order + 1)
+
+    @cached_property
+    def _gain(self) -> np.ndarray:
+        """L as powers of theta = 1 + x, from theta^1 on: L(0) = 0 where the step begins."""
+        integral = np.poly1d([*self._update[::-1], 0.0])
+        shifted = integral(np.poly1d([1.0, -1.0]))
+        shifted = shifted - shifted(0.0)
+        return np.pad(shifted.coeffs[::-1][1:], (0, self.order - len(shifted.coeffs) + 1))
+
+    @property
+    def dense_matrix(self) -> np.ndarray:
+        return np.vstack((np.eye(self.order), self._gain))
+
+    def step(
+        self,
+        equation: AbstractEquation,
+        t: StepTime,
+        t_end: StepTime,
+        y: torch.Tensor,
+        carried: torch.Tensor | None,
+        *,
+        traced: bool,
+    ) -> StepResult:
+        del traced  # it writes nothing in place
+        assert carried is not None
+        starts = self._starts(equation, carried)
+        if starts.all():
+            return self._start(equation, t, t_end, y, carried)
+        if not starts.any():
+            return self._go_on(equation, t, t_end, y, carried)
+        whole = StepResult(y, y.new_zeros(self.order + 1, *y.shape), None, carried)
+        for make, rows in ((self._start, np.flatnonzero(starts)), (self._go_on, np.flatnonzero(~starts))):
+            places = torch.from_numpy(rows).to(y.device)
+            own, own_end = (x.index_select(0, places) if isinstance(x, torch.Tensor) else x[rows] for x in (t, t_end))
+            some, known = y.index_select(0, places), carried.index_select(0, places)
+            part = make(equation.select(places), own, own_end, some, known)
+            whole = _with_lanes(whole, places, part)
+        return whole
+
+    def _starts(self, equation: AbstractEquation, carried: torch.Tensor) -> np.ndarray:
+        """(lanes,): which have no history."""
+        second = self._parts(carried.detach())[1]
+        one = equation.layout.flat(second)[:, 0] if second.numel() else torch.ones(1)
+        return np.isnan(host_array(one))
+
+    def _go_on(self, equation: AbstractEquation, t, t_end, y: torch.Tensor, carried: torch.Tensor) -> StepResult:
+        size, (_, time) = size_and_times(equation, t, t_end, y, (0, 1))
+        derivatives = self._parts(carried)
+        stages = [derivative * size**power for power, derivative in enumerate(derivatives)]
+        # The polynomial seen from the step's end, by Taylor's shift.
+        moved = [sum(comb(j, i) * stages[j - 1] for j in range(i, self.order + 1)) for i in range(1, self.order + 1)]
+        predicted = y + sum(stages) * size
+        y1, correction = predicted, torch.zeros_like(y)
+        for _ in range(self.corrections):
+            correction = equation(time, y1) - moved[0]
+            y1 = predicted + correction * (size * float(self._gain.sum()))
+        change = equation(time, y1) - moved[0]
+        following = [
+            (own + change * float(weight)) / size**power
+            for power, (own, weight) in enumerate(zip(moved, self._update, strict=True))
+        ]
+        return StepResult(y1, torch.stack([*stages, correction]), None, self._joined(following))
+
+    def _start(self, equation: AbstractEquation, t, t_end, y: torch.Tensor, carried: torch.Tensor) -> StepResult:
+        """The first step, as several of rk4, whose slopes are the history."""
+        count, y1, size = self.order - 1, y, None
+        slopes = [self._parts(carried)[0]]
+        edges = [t, *(t + number / count * (t_end - t) for number in range(1, count)), t_end]
+        for start, end in pairwise(edges):
+            stages, _, small = START.evaluate_traced(equation, start, end, y1, slopes[-1])
+            y1 = traced_advance(y1, stages, RK4.b_vector, small)
+            slopes.append(equation(size_and_times(equation, start, end, y1, (1,))[1][0], y1))
+        size = size_and_times(equation, t, t_end, y, ())[0]
+        from_end = _derivatives(slopes, np.linspace(-1, 0, self.order))
+        following = [derivative / size**power for power, derivative in enumerate(from_end)]
+        from_start = _derivatives(slopes, np.linspace(0, 1, self.order))
+        # Dense output has to end where the step does: the last power takes what is left.
+        from_start[-1] = from_start[-1] + ((y1 - y) / size - sum(from_start))
+        return StepResult(y1, torch.stack([*from_start, torch.zeros_like(y)]), None, self._joined(following))
+
+
+def _derivatives(slopes: list[torch.Tensor], places: np.ndarray) -> list[torch.Tensor]:
+    """y^(j) / j! at 0, j = 1 ... n, of the integral of the polynomial with these slopes at n places."""
+    inverse = np.linalg.inv(np.vander(places, increasing=True))
+    stacked = torch.stack(slopes)
+    return [
+        torch.tensordot(torch.from_numpy(row / (power + 1)).to(stacked.device, stacked.dtype), stacked, dims=1)
+        for power, row in enumerate(inverse)
+    ]
+
+
+def _with_lanes(whole: StepResult, places: torch.Tensor, part: StepResult) -> StepResult:
+    """The step with that of some lanes in its place."""
+    assert whole.carried_next is not None
+    assert part.carried_next is not None
+    return StepResult(
+        whole.y1.index_copy(0, places, part.y1),
+        whole.stages.index_copy(1, places, part.stages),
+        None,
+        whole.carried_next.index_copy(0, places, part.carried_next),
+    )

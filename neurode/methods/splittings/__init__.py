@@ -1,0 +1,1 @@
+"""The symplectic methods' weights, a file each. Nothing else."""

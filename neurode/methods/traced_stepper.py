@@ -1,0 +1,96 @@
+"""Steps whose derivative autograd takes: of a method that is written once, in operations that it can follow."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from neurode.core.equation import AbstractEquation
+from neurode.core.tape import Evaluation, TapeScope
+from neurode.methods.slopes import step_size
+from neurode.methods.stage_sums import polynomial_slopes, polynomials
+from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepTime
+
+
+class AbstractTracedStepper(AbstractStepper):
+    """A method whose `step`, traced, is differentiated as a whole: one graph a step.
+
+    Good for methods that are no table of slopes. It holds the activations of all of a step's calls of f at once, where
+    an explicit Runge-Kutta method holds those of one call after the other.
+    """
+
+    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
+        return polynomials(self.dense_matrix, theta)
+
+    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
+        return polynomial_slopes(self.dense_matrix, theta)
+
+    def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
+        handed = [] if carried is None else [carried.reshape(-1)]
+        leaf = torch.cat((y.reshape(-1), *handed)).detach().requires_grad_()
+        # Held as a leaf also where no time is differentiated: the tape asks for both.
+        ends: Any = torch.from_numpy(np.stack((t, t_end))).to(y.device)
+        ends.requires_grad_(scope.tape.time)
+        with torch.enable_grad():
+            begin, end = ends.unbind(0) if scope.tape.time else (t, t_end)
+            start = leaf[: y.numel()].view(y.shape)
+            given = None if carried is None else leaf[y.numel() :].view(carried.shape)
+            result = self.step(scope.equation, begin, end, start, given, traced=True)
+            if read:
+                result = self.complete(scope.equation, begin, end, start, result, traced=True)
+            outputs = (result.y1, result.stages, result.carried_next)
+            value = torch.cat([x.reshape(-1) for x in outputs if x is not None])
+        call = Evaluation(value, leaf, ends)
+        return Replayed(result.stages.detach(), _TracedStep(call, y, carried, result.carried_next))
+
+    def pull_back(self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar) -> StepGradient:
+        step: _TracedStep = replayed.recorded
+        if stages_bar is None:
+            stages_bar = torch.zeros_like(replayed.stages)
+        bars = [y1_bar, stages_bar]
+        if step.following is not None:
+            bars.append(torch.zeros_like(step.following) if next_bar is None else next_bar)
+        bar, ends_bar = scope.pull(step.call, torch.cat([x.reshape(-1) for x in bars]))
+        size = step.y.numel()
+        handed = None if step.carried is None else bar[size:].view(step.carried.shape)
+        if ends_bar is None:
+            return StepGradient(bar[:size].view(step.y.shape), handed, None, None)
+        t_bar, t_end_bar = ends_bar.to(step.y.dtype).reshape(2, -1).unbind(0)
+        return StepGradient(bar[:size].view(step.y.shape), handed, t_bar, t_end_bar)
+
+
+@dataclass(frozen=True)
+class _TracedStep:
+    """A step made again. call: its graph, from all inputs to all outputs. following: what it hands over."""
+
+    call: Evaluation
+    y: torch.Tensor
+    carried: torch.Tensor | None
+    following: torch.Tensor | None
+
+
+def size_and_times(equation: AbstractEquation, t: StepTime, t_end: StepTime, y: torch.Tensor, nodes) -> tuple:
+    """The step size (a float, 0-d, or a column a lane), and the times of calls at t + node (t_end - t), as f wants
+    them."""
+    size = t_end - t
+    times = [t if c == 0 else t_end if c == 1 else t + c * size for c in nodes]
+    if not isinstance(t, torch.Tensor):
+        return step_size(t, t_end, y), equation.times(times)
+    rounded = size.to(y.dtype)
+    column = rounded if rounded.ndim == 0 else rounded.unsqueeze(1)
+    return column, [equation.shaped_time(time.to(y.dtype)) for time in times]
+
+
+def add_scaled(y: torch.Tensor, slope: torch.Tensor, size, weight: float) -> torch.Tensor:
+    """y + size weight slope."""
+    if isinstance(size, float):
+        return torch.add(y, slope, alpha=size * weight)
+    return torch.addcmul(y, size * weight, slope)
+
+
+def combined(y: torch.Tensor, stages: torch.Tensor, size, weights: np.ndarray) -> torch.Tensor:
+    """y + size sum_j weights[j] stages[j]."""
+    row = torch.from_numpy(weights).to(y.device, y.dtype)
+    total = torch.tensordot(row, stages[: len(weights)], dims=1)
+    return y + total * size
