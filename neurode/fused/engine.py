@@ -21,11 +21,12 @@ class Fusible:
 
     problem: Problem
     field: ReadField
+    activation_bytes: int
 
     def run(self) -> Solution:
         """Solve it."""
         problem, layout = self.problem, self.problem.equation.layout
-        run = kernel.run(problem, self.field, checked=True)
+        run = kernel.run(problem, self.field, checked=True, activation_bytes=self.activation_bytes)
         solve = run.solve
         ts, lengths = _shown_times(problem, run)
         # A row each, of one number for the one lane of a joint solve.
@@ -41,8 +42,8 @@ class Fusible:
         return Solution(ts, run.values, lengths, status, stats, reached, last_step, dense, run.backward)
 
 
-def fusible(problem: Problem) -> Fusible | Unreadable:
-    """The problem as the kernel takes it, or why it does not."""
+def fusible(problem: Problem, activation_bytes: int) -> Fusible | Unreadable:
+    """The problem as the kernel takes it, or why it does not. activation_bytes: see `kernel.run`."""
     status = library.status()
     if not status.available:
         return Unreadable(status.reason.rstrip("."))
@@ -58,7 +59,7 @@ def fusible(problem: Problem) -> Fusible | Unreadable:
     if isinstance(field, Unreadable):
         return field
     reason = kernel.refusal(problem, field)
-    return Fusible(problem, field) if reason is None else Unreadable(reason)
+    return Fusible(problem, field, activation_bytes) if reason is None else Unreadable(reason)
 
 
 def _shown_times(problem: Problem, run: kernel.FusedRun) -> tuple[torch.Tensor, torch.Tensor | None]:

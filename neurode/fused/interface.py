@@ -109,6 +109,7 @@ class ProblemStruct(Structure):
         ("samples", c_int64),
         ("num_times", c_int64),
         ("time_stride", c_int64),
+        ("activation_bytes", c_int64),
         ("dtype", c_int32),
         ("joint", c_int32),
         ("save", c_int32),

@@ -18,6 +18,8 @@ from neurode.methods.explicit_rk import ExplicitRungeKutta
 DENSE = torch.contiguous_format
 MOST_STAGES = 32
 MOST_POWERS = 15
+ACTIVATION_BYTES = 4 << 20
+"""So much memory of activations a solve may keep for its way back, if it is not told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,20 @@ def _field_refusal(problem: Problem, field: ReadField) -> str | None:
     return None
 
 
-def run(problem: Problem, field: ReadField, *, probed: bool | None = None, checked: bool = False) -> FusedRun:
+def run(
+    problem: Problem,
+    field: ReadField,
+    *,
+    probed: bool | None = None,
+    checked: bool = False,
+    activation_bytes: int = ACTIVATION_BYTES,
+) -> FusedRun:
     """Solve.
 
     probed: does f(t0, y0) count as called for every sample, as it is in the eager engine to find out what f depends on?
     None: as there, wherever gradients are enabled. checked: was `refusal` asked before? Raises ValueError for what it
-    names.
+    names. activation_bytes: to be spent at most on activations that the way back of a joint solve need then not compute
+        again.
     """
     reason = None if checked else refusal(problem, field)
     if reason is not None:
@@ -133,7 +143,7 @@ def run(problem: Problem, field: ReadField, *, probed: bool | None = None, check
     if not wanted:
         solve = NativeSolve(problem, field, probed=probed, keep=False)
         return _fused_run(solve.take_outputs(), None, solve)
-    job = _Job(problem, field, probed, BackwardStats())
+    job = _Job(problem, field, probed, BackwardStats(), activation_bytes)
     outputs = _FusedSolve.apply(job, problem.y0, ts, *tensors)
     assert job.solve is not None
     return _fused_run(outputs, job.stats, job.solve)
@@ -152,6 +162,7 @@ class _Job:
     field: ReadField
     probed: bool
     stats: BackwardStats
+    activation_bytes: int
     solve: NativeSolve | None = None
 
 
@@ -161,7 +172,9 @@ class _FusedSolve(torch.autograd.Function):
     @staticmethod
     def forward(ctx, job: _Job, y0: torch.Tensor, ts: torch.Tensor | None, *tensors: torch.Tensor):
         # The numbers of these inputs are those of the job's own problem and field.
-        job.solve = NativeSolve(job.problem, job.field, probed=job.probed, keep=True)
+        job.solve = NativeSolve(
+            job.problem, job.field, probed=job.probed, keep=True, activation_bytes=job.activation_bytes
+        )
         job.stats.kept_bytes = job.solve.kept_bytes
         # Saved so that autograd notices when one of them is changed in place before the backward pass.
         ctx.save_for_backward(y0, ts, *tensors)

@@ -45,9 +45,11 @@ class Packet:
         *,
         probed: bool,
         keep: bool,
+        activation_bytes: int = 0,
         gradients: tuple[torch.Tensor | None, ...] = (),
     ):
-        """gradients: where those of the field's tensors go, in their order; none for the way forward."""
+        """activation_bytes: to be spent on what the way back need not compute again. gradients: where those of the
+        field's tensors go, in their order; none for the way forward."""
         y0 = problem.y0 if problem.y0.is_contiguous() else problem.y0.detach().contiguous()
         self._shelf = field.shelf.setdefault("structs", [])
         self._field = _field_structs(field, self._shelf, gradients)
@@ -61,7 +63,7 @@ class Packet:
         self._refs = (y0, times, lengths, method, control, rows)
         self.struct = ProblemStruct(
             self._field.address, ctypes.addressof(method), ctypes.addressof(control), y0.data_ptr(), times.address,
-            None if lengths is None else lengths.ctypes.data, samples, times.count, times.stride,
+            None if lengths is None else lengths.ctypes.data, samples, times.count, times.stride, activation_bytes,
             y0.dtype is torch.float64, problem.times.host.ndim == 1, SAVES.index(problem.save.what), probed, keep,
             workers(problem, field),
         )  # fmt: skip

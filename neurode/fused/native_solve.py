@@ -32,11 +32,12 @@ class NativeSolve:
     *shape of the packed y0).
     """
 
-    def __init__(self, problem: Problem, field: ReadField, *, probed: bool, keep: bool):
+    def __init__(self, problem: Problem, field: ReadField, *, probed: bool, keep: bool, activation_bytes: int = 0):
         self._handle = None
         self.probed = probed
         what, y0 = problem.save.what, problem.y0
-        sent = Packet(problem, field, probed=probed, keep=keep or what in ("steps", "dense"))
+        kept = keep or what in ("steps", "dense")
+        sent = Packet(problem, field, probed=probed, keep=kept, activation_bytes=activation_bytes if keep else 0)
         self.samples, self.dim = sent.struct.samples, field.dim
         lanes = lanes_of(problem.times, self.samples)
         self.ends = torch.empty((2, lanes), dtype=torch.float64, device="cpu")

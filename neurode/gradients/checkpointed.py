@@ -64,9 +64,14 @@ class Checkpointed(AbstractGradient):
     def reason_against_kernel(self) -> str | None:
         return None if self.k is None else f"it keeps every accepted state, and k={self.k!r} asks for fewer"
 
+    @property
+    def graph_limit(self) -> int:
+        if self.k is not None:
+            return 0
+        return GRAPH_BYTES if self.graph_bytes is None else self.graph_bytes
+
     def run(self, problem: Problem) -> Differentiated:
-        limit = 0 if self.k is not None else GRAPH_BYTES if self.graph_bytes is None else self.graph_bytes
-        return solve_with_trail(problem, _StoredStates(self.k), graph_bytes=limit)
+        return solve_with_trail(problem, _StoredStates(self.k), graph_bytes=self.graph_limit)
 
 
 class _StoredStates(AbstractExactTrail):

@@ -6,6 +6,7 @@ import torch
 
 from neurode.core.transforms import forward_mode
 from neurode.gradients.gradient import AbstractGradient, Differentiated, kept_steps
+from neurode.gradients.kept_graphs import GRAPH_BYTES
 from neurode.integration.loop import integrate
 from neurode.integration.problem import Problem
 
@@ -32,6 +33,10 @@ class Direct(AbstractGradient):
     @property
     def reason_against_kernel(self) -> str | None:
         return None if self.kernel else "gradient='direct' is plain autograd through torch's operations"
+
+    @property
+    def graph_limit(self) -> int:
+        return GRAPH_BYTES
 
     def run(self, problem: Problem) -> Differentiated:
         trajectory = integrate(problem, traced=torch.is_grad_enabled() or forward_mode())

@@ -43,6 +43,11 @@ class AbstractGradient(ABC):
         it may. The same with and without gradients, so that training and use agree to the last bit."""
         return f"it does not compute {self!r}"
 
+    @property
+    def graph_limit(self) -> int:
+        """Bytes of activations that the solve may keep for its way back, by default."""
+        return 0
+
     @abstractmethod
     def run(self, problem: Problem) -> Differentiated:
         """Solve, such that the values are differentiable by y0, captured parameters, args and times."""

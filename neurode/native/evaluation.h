@@ -8,7 +8,8 @@
 namespace NEURODE_VARIANT {
 
 // Blocks that a call writes: the input of each layer (that of the first is the state), and, recorded, the slopes of its
-// activation, which the way back turns into gradients of its sums.
+// activation, which the way back turns into gradients of its sums. Where a slope follows from the value, which is the
+// input of the next layer, only its place is used, on the way back.
 template <class T>
 struct Recording {
     T* const* input;
@@ -58,7 +59,8 @@ void evaluate(const Network<T>& network, const T* t, const T* y, T* out, Buffers
         const Layer<T>& layer = network.layer(i);
         T* to = i == last ? out : recording != nullptr ? recording->input[i + 1] : buffers.turn[i & 1].data();
         multiply<T>(layer.forward, x, layer.bias, start_of<T>(network, layer, t, buffers), to);
-        activate<T>(layer.activation, to, recording != nullptr ? recording->slope[i] : nullptr, layer.out * BLOCK);
+        activate<T>(layer.activation, to, recording == nullptr || layer.slope_of_value ? nullptr : recording->slope[i],
+                    layer.out * BLOCK);
         if (layer.skip != 0) {
             for (int n = 0; n < layer.out * BLOCK; n += WIDTH<T>)
                 store<T>(to + n, load<T>(to + n) + load<T>(x + n) * layer.skip);
@@ -79,17 +81,26 @@ struct Sums {
     Array<T> weights, shared, rows;
 };
 
-// delta = bar times the slope, into the slope's place; its sums over samples go to the terms, and, where wanted, the
-// gradient of t.
+// The activation's slope from its value.
 template <class T>
-void pull_activation(const Network<T>& network, const Layer<T>& layer, const T* t, const T* bar, T* slope,
-                     Buffers<T>& buffers, Sums<T>& sums, T* t_bar) {
+NEURODE_INLINE Vec<T> slope_of_value(int activation, Vec<T> value) {
+    if (activation == NEURODE_TANH) return static_cast<T>(1) - value * value;
+    return select<T>(value > static_cast<T>(0), broadcast<T>(1), broadcast<T>(0));
+}
+
+// delta = bar times the slope, into the slope's place; its sums over samples go to the terms, and, where wanted, the
+// gradient of t. value: of the activation, where its slope follows from it.
+template <class T>
+void pull_activation(const Network<T>& network, const Layer<T>& layer, const T* t, const T* bar, const T* value,
+                     T* slope, Buffers<T>& buffers, Sums<T>& sums, T* t_bar) {
     const bool linear = layer.activation == NEURODE_IDENTITY;
     // The bias, which nearly every layer has, is summed in the same pass.
     const bool shared_bias = layer.num_terms > 0 && layer.terms[0].clock == NEURODE_CLOCK_ONE && !layer.terms[0].rows;
     T* bias = shared_bias ? sums.shared.data() + layer.terms[0].at * BLOCK : nullptr;
     for (int n = 0; n < layer.out * BLOCK; n += WIDTH<T>) {
-        const Vec<T> delta = linear ? load<T>(bar + n) : load<T>(bar + n) * load<T>(slope + n);
+        Vec<T> delta = load<T>(bar + n);
+        if (!linear)
+            delta *= layer.slope_of_value ? slope_of_value<T>(layer.activation, load<T>(value + n)) : load<T>(slope + n);
         store<T>(slope + n, delta);
         if (shared_bias) store<T>(bias + n, load<T>(bias + n) + delta);
     }
@@ -131,7 +142,8 @@ void pull_back(const Network<T>& network, const T* t, T* out_bar, T* y_bar, Buff
     T* bar = out_bar;
     for (int i = network.count() - 1; i >= 0; --i) {
         const Layer<T>& layer = network.layer(i);
-        pull_activation<T>(network, layer, t, bar, recording.slope[i], buffers, sums, t_bar);
+        const T* value = layer.slope_of_value ? recording.input[i + 1] : nullptr;
+        pull_activation<T>(network, layer, t, bar, value, recording.slope[i], buffers, sums, t_bar);
         T* start = nullptr;
         if (layer.skip != 0) {
             start = buffers.start.data();

@@ -53,6 +53,7 @@ public:
           kept_(kept),
           turn_(exchange),
           buffers_(work.network),
+          recording_(work.network, work.tableau.stages, typename StepRecording<T>::Elsewhere()),
           tolerance_(work),
           readout_(work.network, work.tableau),
           numbers_(static_cast<int64_t>(work.dim) * BLOCK),
@@ -183,9 +184,17 @@ private:
         set_intervals(interval.t, interval.t_end);
         const int first = work_.tableau.fsal ? 1 : 0;
         T squares[BLOCK] __attribute__((aligned(64)));
+        T* kept = work_.problem.keep ? trail_.activations.begin(clock_.accepted) : nullptr;
         for (int64_t b = 0; b < blocks_; ++b) {
             take_up(b);
-            make_step<T>(work_.network, work_.tableau, intervals_, state(b), first, buffers_);
+            if (kept != nullptr) recording_.put_inputs(work_.network, work_.tableau.stages, kept);
+            make_step<T>(work_.network, work_.tableau, intervals_, state(b), first, buffers_,
+                         kept != nullptr ? &recording_ : nullptr);
+            if (kept != nullptr) {
+                memcpy(static_cast<void*>(kept + trail_.activations.of_inputs()), state(b).k,
+                       static_cast<size_t>(numbers_ * work_.tableau.stages) * sizeof(T));
+                kept += trail_.activations.of_block();
+            }
             if (!work_.adaptive) continue;
             error_squares<T>(work_.network, work_.tableau, intervals_, state(b), tolerance_.use, buffers_, squares);
             turn_.say(shared_block(b), sum(squares, b), 0);
@@ -215,7 +224,11 @@ private:
         int64_t after = stop;
         for (int64_t b = 0; b < blocks_; ++b) {
             const BlockState<T> own = state(b);
-            if (stop > next_) readout_.make(own.y, own.k, intervals_.size);
+            if (stop > next_) {
+                readout_.make(own.y, own.k, intervals_.size);
+                readout_.read_all(count(b), times_, interval, next_, stop - next_, output_.row(next_, first(b)),
+                                  output_.step());
+            }
             for (int i = 0; i < count(b); ++i) {
                 const int64_t sample = first(b) + i;
                 if (row != nullptr) {
@@ -227,8 +240,6 @@ private:
                     take_row<T>(own.k, i, work_.dim * work_.tableau.stages, slopes);
                     slopes += work_.dim * work_.tableau.stages;
                 }
-                if (stop > next_)
-                    readout_.read(i, times_, interval, next_, stop - next_, output_.row(next_, sample), output_.step());
                 after = output_.end(sample, times_, interval, stop, own.y1, i);
             }
             memcpy(static_cast<void*>(own.y), own.y1, static_cast<size_t>(numbers_) * sizeof(T));
@@ -261,6 +272,7 @@ private:
     Clock& kept_;
     Exchange::Turn turn_;
     Buffers<T> buffers_;
+    StepRecording<T> recording_;
     BlockTolerance<T> tolerance_;
     Readout<T> readout_;
     const int64_t numbers_, padded_, blocks_;

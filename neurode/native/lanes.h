@@ -149,7 +149,7 @@ private:
             intervals_.set(i, proposed[i].t, proposed[i].t_end);
         }
         const int first = work_.tableau.fsal ? 1 : 0;
-        make_step<T>(work_.network, work_.tableau, intervals_, state, first, buffers_);
+        make_step<T>(work_.network, work_.tableau, intervals_, state, first, buffers_, nullptr);
         double ratio[BLOCK];
         find_ratios(ratio);
         typename Types<T>::Bits took[BLOCK] __attribute__((aligned(64))) = {};

@@ -29,6 +29,8 @@ struct Layer {
     // The bias, where it is one for all and all there is.
     const T* bias;
     bool time;
+    // Does the slope of the activation follow from what the next layer gets?
+    bool slope_of_value;
     // Orientation of the weight gradient: does its long side lie along the layer's outputs? Rows, and their stride.
     bool along_out;
     int gradient_rows;
@@ -43,7 +45,7 @@ public:
         scale = static_cast<T>(field.scale);
         skip = static_cast<T>(field.skip);
         layers_.resize(count_);
-        for (int i = 0; i < count_; ++i) read(layers_[i], field.layers[i], reverse);
+        for (int i = 0; i < count_; ++i) read(layers_[i], field.layers[i], i + 1 == count_, reverse);
         shared_.resize(shared_terms);
         for (int i = 0; i < count_; ++i) {
             Layer<T>& layer = layers_[i];
@@ -58,6 +60,12 @@ public:
     int dim() const { return dim_; }
     int count() const { return count_; }
     const Layer<T>& layer(int i) const { return layers_.at(i); }
+    // Can the way back do with the inputs of all layers, and no slopes?
+    bool slopes_of_values() const {
+        for (int i = 0; i < count_; ++i)
+            if (layer(i).activation != NEURODE_IDENTITY && !layer(i).slope_of_value) return false;
+        return true;
+    }
     const T* shared() const { return shared_.data(); }
 
     T scale, skip;
@@ -81,12 +89,14 @@ private:
         Layer<T>* data_ = nullptr;
     };
 
-    void read(Layer<T>& layer, const neurode_layer& from, bool reverse) {
+    void read(Layer<T>& layer, const neurode_layer& from, bool last, bool reverse) {
         layer.in = from.in;
         layer.out = from.out;
         layer.activation = from.activation;
         layer.num_terms = from.num_terms;
         layer.skip = static_cast<T>(from.skip);
+        layer.slope_of_value = !last && from.skip == 0 &&
+                               (from.activation == NEURODE_TANH || from.activation == NEURODE_RELU);
         const T* weight = static_cast<const T*>(from.weight);
         layer.forward.pack(weight, from.out, from.in, from.out_stride, from.in_stride);
         if (reverse) layer.backward.pack(weight, from.in, from.out, from.in_stride, from.out_stride);

@@ -75,7 +75,8 @@ typedef struct {
 
 /* joint: one step size for all. times: (num_times) of each sample, those of the next one time_stride further (0: the
  * same for all). lengths: (samples) how many each has, or null. probed: f(t0, y0) counts as called for every sample.
- * keep: for the reverse pass. */
+ * keep: for the reverse pass. activation_bytes: so many may be spent on activations that it then need not compute
+ * again. */
 typedef struct {
     const neurode_field* field;
     const neurode_method* method;
@@ -83,7 +84,7 @@ typedef struct {
     const void* y0;
     const double* times;
     const int64_t* lengths;
-    int64_t samples, num_times, time_stride;
+    int64_t samples, num_times, time_stride, activation_bytes;
     int32_t dtype, joint, save, probed, keep, threads;
 } neurode_problem;
 

@@ -37,6 +37,7 @@ public:
           degree_(tableau.degree),
           tableau_(tableau),
           block_(whole_features(network.dim()) * BLOCK),
+          close_((tableau.degree + 1) * (BLOCK * network.dim() + WIDTH<T>)),
           rows_((tableau.degree + 1) * BLOCK * stride_) {}
 
     // The polynomial of the step from y with slopes k: y + sum_p theta^p size sum_s dense[s][p] k[s]. y: padded to
@@ -59,6 +60,27 @@ public:
             read_to<4>(lane, times, interval, next, count, out, step);
         else
             read_to<MOST_POWERS - 1>(lane, times, interval, next, count, out, step);
+    }
+
+    // The same of the first `count` samples, which are all read at the same times: their values of a row lie side by
+    // side.
+    void read_all(int count, const Times& times, const Interval& interval, int64_t next, int64_t rows, T* out,
+                  int64_t step) {
+        const int64_t numbers = static_cast<int64_t>(count) * dim_, apart = beside();
+        for (int p = 0; p <= degree_; ++p)
+            for (int lane = 0; lane < count; ++lane)
+                memcpy(static_cast<void*>(close_.data() + p * apart + lane * dim_),
+                       coefficients(p) + lane * stride_, static_cast<size_t>(dim_) * sizeof(T));
+        const double length = interval.t_end - interval.t;
+        for (int64_t r = 0; r < rows; ++r) {
+            const T theta = static_cast<T>((times.at(next + r) - interval.t) / length);
+            for (int64_t n = 0; n < numbers; n += WIDTH<T>) {
+                Vec<T> sum = load<T>(close_.data() + degree_ * apart + n);
+                for (int p = degree_ - 1; p >= 0; --p) sum = sum * theta + load<T>(close_.data() + p * apart + n);
+                const int64_t left = numbers - n;
+                put(out + r * step + n, sum, left < WIDTH<T> ? static_cast<int>(left) : WIDTH<T>);
+            }
+        }
     }
 
     // Of the reading at theta: sum_f bar[f] d value / d theta, and the same of value - y.
@@ -86,6 +108,18 @@ public:
             hear_to<4>(lane, times, interval, next, count, bar, step, end);
         else
             hear_to<MOST_POWERS - 1>(lane, times, interval, next, count, bar, step, end);
+    }
+    // The same of the first `count` samples, all read at the same times.
+    void hear_all(int count, const Times& times, const Interval& interval, int64_t next, int64_t rows, const T* bar,
+                  int64_t step, const T* end) {
+        if (degree_ == 4)
+            hear_all_to<4>(count, times, interval, next, rows, bar, step, end);
+        else
+            hear_all_to<MOST_POWERS - 1>(count, times, interval, next, rows, bar, step, end);
+        for (int p = 0; p <= degree_; ++p)
+            for (int lane = 0; lane < count; ++lane)
+                memcpy(static_cast<void*>(coefficients(p) + lane * stride_),
+                       close_.data() + p * beside() + lane * dim_, static_cast<size_t>(dim_) * sizeof(T));
     }
     // Adds to y_bar (dim, 16) and k_bar (stages, dim, 16). scratch: blocks, one a power.
     void pull(const T* size, T* y_bar, T* k_bar) {
@@ -153,6 +187,32 @@ private:
         }
     }
 
+    template <int DEGREE>
+    void hear_all_to(int count, const Times& times, const Interval& interval, int64_t next, int64_t rows, const T* bar,
+                     int64_t step, const T* end) {
+        const int degree = DEGREE == MOST_POWERS - 1 ? degree_ : DEGREE;
+        const int64_t numbers = static_cast<int64_t>(count) * dim_;
+        const double length = interval.t_end - interval.t;
+        for (int64_t n = 0; n < numbers; n += WIDTH<T>) {
+            const int left = numbers - n < WIDTH<T> ? static_cast<int>(numbers - n) : WIDTH<T>;
+            Int<T> mask;
+            for (int i = 0; i < WIDTH<T>; ++i) mask[i] = i < left ? -1 : 0;
+            Vec<T> sum[DEGREE + 1] = {};
+            for (int64_t r = 0; r < rows; ++r) {
+                const T theta = static_cast<T>((times.at(next + r) - interval.t) / length);
+                Vec<T> term = get(bar + r * step + n, left, mask, end);
+                sum[0] += term;
+                for (int p = 1; p <= degree; ++p) {
+                    term *= theta;
+                    sum[p] += term;
+                }
+            }
+            for (int p = 0; p <= degree; ++p) store<T>(close_.data() + p * beside() + n, sum[p]);
+        }
+    }
+    // From the numbers of one power, sample beside sample, to those of the next.
+    int64_t beside() const { return static_cast<int64_t>(BLOCK) * dim_ + WIDTH<T>; }
+
     // The first `left` numbers of a vector: what lies behind them belongs to another sample. In pieces of fixed size,
     // which are single moves.
     void put(T* out, Vec<T> value, int left) const {
@@ -179,7 +239,7 @@ private:
     const int64_t stride_;
     const int degree_;
     const Tableau<T>& tableau_;
-    Array<T> block_, rows_;
+    Array<T> block_, close_, rows_;
 };
 
 }  // namespace NEURODE_VARIANT

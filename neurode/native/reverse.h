@@ -120,7 +120,7 @@ private:
             intervals_.set(i, interval.t, interval.t_end);
             if (work_.save == NEURODE_SAVE_TS) find_rows(i, interval);
         }
-        make_again(fsal);
+        if (!take_kept()) make_again(fsal);
         memcpy(static_cast<void*>(y1_bar_.data()), y_bar_.data(), static_cast<size_t>(numbers_) * sizeof(T));
         memset(static_cast<void*>(k_bar_.data()), 0, static_cast<size_t>(k_bar_.size()) * sizeof(T));
         memset(static_cast<void*>(y_bar_.data()), 0, static_cast<size_t>(numbers_) * sizeof(T));
@@ -146,6 +146,19 @@ private:
         for (int64_t r = row; r < row_[i]; ++r)
             for (int64_t d = 0; d < work_.dim; d += 64 / static_cast<int64_t>(sizeof(T)))
                 __builtin_prefetch(value_bar(r, sample_[i]) + d, 0, 2);
+    }
+
+    // The inside of the step as it was kept; false where it was not.
+    bool take_kept() {
+        const int stages = work_.tableau.stages;
+        T* kept = work_.joint ? trail_.activations.step(left_[0] - 1) : nullptr;
+        if (kept != nullptr) kept += (sample_[0] - trail_.first()) / BLOCK * trail_.activations.of_block();
+        recording_.put_inputs(work_.network, stages, kept);
+        if (kept == nullptr) return false;
+        memcpy(static_cast<void*>(k_.data()), kept + trail_.activations.of_inputs(),
+               static_cast<size_t>(numbers_ * stages) * sizeof(T));
+        for (int s = 0; s < stages; ++s) intervals_.at(work_.tableau.nodes[s], times_.data() + s * BLOCK);
+        return true;
     }
 
     // The stages of the step, recorded.
@@ -180,8 +193,11 @@ private:
             if (!heard) begin_hearing();
             heard = true;
             const int64_t count = row_[i] - first_row_[i];
-            readout_.hear(i, times, interval, first_row_[i], count, value_bar(first_row_[i], sample),
-                          work_.samples * work_.dim, value_bar(work_.problem.num_times, 0));
+            const T *bar = value_bar(first_row_[i], sample), *end = value_bar(work_.problem.num_times, 0);
+            if (!work_.joint)
+                readout_.hear(i, times, interval, first_row_[i], count, bar, work_.samples * work_.dim, end);
+            else if (i == 0)
+                readout_.hear_all(busy_, times, interval, first_row_[i], count, bar, work_.samples * work_.dim, end);
             if (bars_.times_bar != nullptr)
                 for (int64_t row = first_row_[i]; row < row_[i]; ++row) hear_time(i, sample, row, times, interval);
             row_[i] = first_row_[i];
@@ -324,6 +340,7 @@ private:
         const int count = static_cast<int>(end() - base < BLOCK ? end() - base : BLOCK);
         T *k_bar = k_bar_.data(), t_bar[BLOCK] __attribute__((aligned(64))) = {};
         memset(static_cast<void*>(k_bar), 0, static_cast<size_t>(numbers_) * sizeof(T));
+        recording_.put_inputs(work_.network, work_.tableau.stages, nullptr);
         const Recording<T> recording = recording_.stage(0);
         T* y = recording.input[0];
         memset(static_cast<void*>(y), 0, static_cast<size_t>(numbers_) * sizeof(T));
@@ -363,7 +380,7 @@ private:
     const int64_t* const first_step_;
     const int64_t lanes_;
     Buffers<T> buffers_;
-    const StepRecording<T> recording_;
+    StepRecording<T> recording_;
     Readout<T> readout_;
     Readout<T>* polynomial_ = nullptr;
     Intervals<T> intervals_;

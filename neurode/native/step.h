@@ -3,7 +3,7 @@
 #define NEURODE_STEP_H
 
 #include "controller.h"
-#include "evaluation.h"
+#include "recording.h"
 
 namespace NEURODE_VARIANT {
 
@@ -87,20 +87,27 @@ struct BlockState {
     T *y, *k, *y1;
 };
 
-// Makes the stages from `first` on (0, or 1 where k[0] is known) and y1. times: (16) scratch.
+// Makes the stages from `first` on (0, or 1 where k[0] is known) and y1. recorded: null, or where their inside goes.
 template <class T>
 void make_step(const Network<T>& network, const Tableau<T>& tableau, const Intervals<T>& intervals,
-               const BlockState<T>& state, int first, Buffers<T>& buffers) {
+               const BlockState<T>& state, int first, Buffers<T>& buffers, const StepRecording<T>* recorded) {
     const int64_t numbers = static_cast<int64_t>(network.dim()) * BLOCK;
     T times[BLOCK] __attribute__((aligned(64))) = {};
     for (int i = first; i < tableau.stages; ++i) {
+        const size_t bytes = static_cast<size_t>(numbers) * sizeof(T);
         const T* argument = state.y;
         if (i > 0) {
             combine<T>(state.y, intervals.size, tableau.a(i), i, state.k, numbers, state.y1);
             argument = state.y1;
         }
         if (network.time) intervals.at(tableau.nodes[i], times);
-        evaluate<T>(network, times, argument, state.k + i * numbers, buffers, nullptr);
+        Recording<T> recording{};
+        if (recorded != nullptr) {
+            recording = recorded->stage(i);
+            memcpy(static_cast<void*>(recording.input[0]), argument, bytes);
+        }
+        evaluate<T>(network, times, argument, state.k + i * numbers, buffers,
+                    recorded != nullptr ? &recording : nullptr);
     }
     // First same as last: the argument of the last stage is the end of the step.
     if (!tableau.fsal) combine<T>(state.y, intervals.size, tableau.b(), tableau.stages, state.k, numbers, state.y1);

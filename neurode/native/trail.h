@@ -3,7 +3,7 @@
 #define NEURODE_TRAIL_H
 
 #include "controller.h"
-#include "network.h"
+#include "recording.h"
 
 namespace NEURODE_VARIANT {
 
@@ -58,8 +58,11 @@ public:
     int64_t first() const { return first_; }
     int64_t count() const { return count_; }
     int64_t bytes() const {
-        return states_.bytes() + slopes_.bytes() + marks_.bytes() + end_.size() * static_cast<int64_t>(sizeof(T));
+        return activations.bytes() + states_.bytes() + slopes_.bytes() + marks_.bytes() + end_.size() * static_cast<int64_t>(sizeof(T));
     }
+
+    // Of a joint solve: the inside of its first steps.
+    Activations<T> activations;
 
 private:
     int64_t first_ = 0, count_ = 0, row_ = 0, of_sample_ = 0;

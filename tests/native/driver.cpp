@@ -56,9 +56,9 @@ struct Case {
             if (ragged && lane % 2) times.back() = nan_;
         }
         neurode_problem problem = {&field, &method, &control, y0.data(), times.data(), ragged ? lengths.data() : nullptr,
-                                   samples, times_each, joint ? 0 : times_each, sizeof(Real) == 8, joint, save, 0, 1, threads};
+                                   samples, times_each, joint ? 0 : times_each, 100000, sizeof(Real) == 8, joint, save, 0, 1, threads};
         std::vector<double> ends(2 * lanes);
-        std::vector<int64_t> counts(4 * lanes);
+        std::vector<int64_t> counts(5 * lanes);
         const int64_t* accepted = counts.data() + lanes;
         size_t count = save == NEURODE_SAVE_TS ? times_each : 1;
         std::vector<Real> values(count * samples * dim), bar;
