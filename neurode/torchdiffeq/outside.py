@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurode.core.errors import MissingExtraError
+from neurode.core.extras import require
 from neurode.torchdiffeq.numbers import host, real_view
 from neurode.torchdiffeq.request import Request
 
@@ -20,7 +20,7 @@ def values(request: Request) -> torch.Tensor:
     start = y0.detach().cpu().numpy().reshape(-1)
     start = start.astype(np.complex128 if np.iscomplexobj(start) else np.float64)
     limits: dict[str, Any] = {name: host(options[name]) for name in ("min_step", "max_step") if options.get(name)}
-    found = _solve_ivp()(
+    found = require("scipy.integrate", extra="scipy").solve_ivp(
         _in_numpy(request), (times[0], times[-1]), start, method=options.get("solver", "LSODA"), t_eval=times,
         rtol=_plain(request.rtol), atol=_plain(request.atol), **limits,
     )  # fmt: skip
@@ -47,13 +47,3 @@ def _in_numpy(request: Request):
 
 def _plain(tolerance: Any) -> Any:
     return tolerance.detach().cpu().numpy().reshape(-1) if isinstance(tolerance, torch.Tensor) else tolerance
-
-
-def _solve_ivp():
-    try:
-        from scipy.integrate import solve_ivp
-    except ImportError:
-        raise MissingExtraError(
-            "method='scipy_solver' needs SciPy. Install it with: pip install 'neurode[scipy]'"
-        ) from None
-    return solve_ivp

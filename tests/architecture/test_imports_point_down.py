@@ -14,12 +14,8 @@ BASE_FILES = {
     PACKAGE / "data" / "text" / "sentence_batch.py",
 }
 
-WHERE_ASKED_FOR = {
-    PACKAGE / "torchdiffeq" / "outside.py": {"scipy"},
-    PACKAGE / "integration" / "outside.py": {"scipy"},
-}
-"""What a user of the library door has to ask for by name: method="scipy_solver" and `scipy_reference` import SciPy, or
-name its extra."""
+WHERE_ASKED_FOR = {PACKAGE / room / "outside.py": {"scipy"} for room in ("integration", "torchdiffeq")}
+"""What a user of the library door has to ask for by name: SciPy's methods import it, or name the extra."""
 
 
 def test_every_room_stands_on_a_floor():
