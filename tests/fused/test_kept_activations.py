@@ -1,4 +1,4 @@
-"""Activations that are kept on the way need not be computed again on the way back, which changes no bit of a gradient."""
+"""Activations kept on the way need not be computed again on the way back, which changes no bit of a gradient."""
 
 import pytest
 import torch
