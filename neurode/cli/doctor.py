@@ -25,6 +25,7 @@ EXTRAS = {
         },
     ),
     "text": ("subwords for sentences", {"tokenizers": "tokenizers"}),
+    "scipy": ("solvers from outside, as a reference", {"scipy": "scipy"}),
     "dev": (
         "the tests and checks of neurode itself",
         {
@@ -42,7 +43,7 @@ EXTRAS = {
     ),
     "bench": (
         "the libraries that benchmarks measure beside ours",
-        {"diffrax": "diffrax", "jax": "jax", "torchdiffeq": "torchdiffeq", "torchode": "torchode"},
+        {"diffrax": "diffrax", "jax": "jax", "scipy": "scipy", "torchdiffeq": "torchdiffeq", "torchode": "torchode"},
     ),
     "docs": ("building the documentation", {"sphinx": "sphinx", "furo": "furo", "myst-parser": "myst_parser"}),
 }

@@ -8,7 +8,7 @@ import torch
 
 from neurode.core.errors import SolveError, Status
 from neurode.gradients.adjoint_equation import AdjointEquation
-from neurode.gradients.loss_times import LossTimes
+from neurode.gradients.loss_times import LossTimes, last_saved
 from neurode.gradients.quadrature import GaussQuadrature
 from neurode.gradients.trail import WayBack
 from neurode.gradients.window import Window
@@ -56,11 +56,15 @@ class AdjointSolve:
     def __init__(self, way: WayBack, control: AdjointControl, window: Window | None, last: torch.Tensor, callback):
         self.way, self.problem, self.control, self.window = way, way.problem, control, window
         self.callback = callback
-        self.layout, self.y0, self.last = way.problem.equation.layout, way.problem.y0.detach(), last
+        self.layout, self.y0 = way.problem.equation.layout, way.problem.y0.detach()
         self.lanes = way.problem.lanes
         values_bar = way.bars[0]
         assert values_bar is not None
-        self.loss = LossTimes.of(self.problem, way.trajectory, values_bar)
+        # A window knows the forward pass to its end; solved back, the state has to be one that can be.
+        reached = np.atleast_1d(way.trajectory.reached)
+        self.reached = last_saved(self.problem, way.trajectory) if window is None else reached
+        self.loss = LossTimes.of(self.problem, way.trajectory, values_bar, self.reached)
+        self.last = last if np.array_equal(self.reached, reached) else self._last_saved(last)
         # The adjoint is linear in the gradients it starts from. Divided by their size, it means the same to a
         # tolerance whether the loss is a sum or a mean.
         self.scale = self.loss.largest(self.lanes)
@@ -93,6 +97,14 @@ class AdjointSolve:
         ts_bar = self._ts_bar(a)
         return a + self._shaped(self.loss.whole(self.loss.at_start, self.layout.flat(self.y0))), ts_bar
 
+    def _last_saved(self, last: torch.Tensor) -> torch.Tensor:
+        """The state each lane's way back begins at: `last`, or what was saved of it."""
+        begun = torch.from_numpy(self.reached == np.atleast_1d(self.problem.times.first)).to(self.y0.device)
+        flat = torch.where(begun.unsqueeze(1), self.layout.flat(self.y0), self.layout.flat(last))
+        where = self.loss.at_end
+        lane, chosen = (torch.from_numpy(x).to(self.y0.device) for x in (self.loss.lane[where], np.flatnonzero(where)))
+        return self._shaped(flat.index_copy(0, lane, self.loss.values.index_select(0, chosen)))
+
     def _shaped(self, flat: torch.Tensor) -> torch.Tensor:
         return flat.view(self.y0.shape)
 
@@ -121,7 +133,7 @@ class AdjointSolve:
 
     def _times(self) -> OutputTimes:
         """From where each lane got to back to its t0; with the forward steps between, where these are taken again."""
-        times, reached = self.problem.times, np.atleast_1d(self.way.trajectory.reached)
+        times, reached = self.problem.times, self.reached
         columns = []
         for lane in range(self.lanes):
             own = times.host if times.host.ndim == 1 else times.host[:, lane]

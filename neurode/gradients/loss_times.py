@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from neurode.core.errors import Status
 from neurode.integration.problem import Problem, Trajectory
 
 
@@ -14,7 +15,7 @@ class LossTimes:
 
     A group is a time of a lane at which something was saved. bars: (groups, width), the gradients of the rows of a
     group summed. values: (groups, width), the saved values. lane, time: of each group. at_start, at_end: is it the
-    lane's t0, or the time the solve got to? rows: saved rows in the order of groups, group of each in `group`.
+    lane's t0, or where its way back begins? rows: saved rows in the order of groups, group of each in `group`.
     """
 
     bars: torch.Tensor
@@ -28,10 +29,11 @@ class LossTimes:
     anchor: np.ndarray
 
     @classmethod
-    def of(cls, problem: Problem, trajectory: Trajectory, values_bar: torch.Tensor) -> "LossTimes":
-        """values_bar: (rows, width), gradients of the trajectory's values."""
+    def of(cls, problem: Problem, trajectory: Trajectory, values_bar: torch.Tensor, reached: np.ndarray) -> "LossTimes":
+        """values_bar: (rows, width), gradients of the trajectory's values. reached: (lanes,), where the way back
+        begins."""
         written = trajectory.recorder.written()
-        first, reached = np.atleast_1d(problem.times.first), np.atleast_1d(trajectory.reached)
+        first = np.atleast_1d(problem.times.first)
         sign = np.where(reached >= first, -1.0, 1.0)
         rows = np.lexsort((written.time * sign[written.lane], written.lane))
         lane, time = written.lane[rows], written.time[rows]
@@ -71,3 +73,16 @@ class LossTimes:
         lane = torch.from_numpy(self.lane).to(self.bars.device)
         most = size.new_zeros(lanes).scatter_reduce(0, lane, size, "amax")
         return torch.where(most > 0, most, torch.ones_like(most)).unsqueeze(1)
+
+
+def last_saved(problem: Problem, trajectory: Trajectory) -> np.ndarray:
+    """(lanes,): where each lane got to; of one that failed, the last time at which it was saved.
+
+    No loss has looked at what lies behind, and a state that runs to infinity cannot be solved back from there.
+    """
+    reached, first = np.atleast_1d(trajectory.reached).copy(), np.atleast_1d(problem.times.first)
+    written = trajectory.recorder.written()
+    for lane in np.flatnonzero(~np.isin(np.atleast_1d(trajectory.status), (Status.SUCCESS, Status.EVENT))):
+        times = written.time[written.lane == lane]
+        reached[lane] = times[np.abs(times - first[lane]).argmax()] if len(times) else first[lane]
+    return reached
