@@ -1,5 +1,8 @@
 """The tests of this room are about the loop: a kernel that makes whole solves stands aside."""
 
+import gc
+from collections.abc import Iterator
+
 import pytest
 
 from neurode.fused import library
@@ -11,3 +14,12 @@ def in_torchs_operations():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(library, "status", lambda: aside)
         yield
+
+
+@pytest.fixture
+def small_heap() -> Iterator[None]:
+    """Within the test the collector sees only what was made in it: a walk over all that pytest holds takes seconds."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -226,6 +226,7 @@ def peak_bytes(gradient, steps: int, batching: str, looks: int = 8) -> int:
     return max(seen) - before
 
 
+@pytest.mark.usefixtures("small_heap")
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
 def test_memory_does_not_grow_with_the_steps(batching):
     """Twenty states and the few in hand, for 100 steps and for 2,000; without k there is one for every step."""

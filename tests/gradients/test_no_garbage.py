@@ -18,6 +18,7 @@ WAYS = [
 ]
 
 
+@pytest.mark.usefixtures("small_heap")
 @pytest.mark.parametrize("batching", ["joint", "per_sample"])
 @pytest.mark.parametrize("gradient", WAYS, ids=str)
 def test_a_solve_and_its_way_back_leave_no_tensors_in_cycles(gradient, batching):

@@ -223,6 +223,7 @@ def bytes_kept(gradient, num_steps, batching="joint", method="rk4") -> tuple[int
     return kept, most[0]
 
 
+@pytest.mark.usefixtures("small_heap")
 @BATCHINGS
 @WAYS
 def test_no_more_tensors_are_kept_for_more_steps(way, batching):
@@ -237,6 +238,7 @@ def test_no_more_tensors_are_kept_for_more_steps(way, batching):
     assert checkpointed[0] > 90 * state
 
 
+@pytest.mark.usefixtures("small_heap")
 @BATCHINGS
 def test_where_steps_are_made_again_no_more_tensors_are_kept_for_more_steps_either(batching):
     """Of Euler's method a step is cheaper made again than undone."""
