@@ -28,6 +28,7 @@ ONE_OF_EACH = [
     "kvaerno3",
     "radau5",
     "rodas5p",
+    "bdf",
     "auto",
 ]
 """Of each kind of stepper, for tests that are about the loop."""

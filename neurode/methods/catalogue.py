@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from neurode.core.nest import describe
 from neurode.methods.adams import Adams
+from neurode.methods.bdf import Bdf
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.implicit_rk import ImplicitRungeKutta
 from neurode.methods.implicit_tableau import ImplicitTableau
@@ -73,6 +74,7 @@ METHODS: dict[str, AbstractStepper] = {
     **{tableau.name: ImplicitRungeKutta(tableau) for tableau in IMPLICIT},
     RODAS5P.name: Rosenbrock(RODAS5P),
     "auto": Switching(ExplicitRungeKutta(TSIT5), Rosenbrock(RODAS5P)),
+    "bdf": Bdf(),
     **{stepper.name: stepper for stepper in MULTISTEP},
     **{splitting.name: Symplectic(splitting) for splitting in SYMPLECTIC},
 }

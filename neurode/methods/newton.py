@@ -78,7 +78,8 @@ class Newton:
 class StageEquations:
     """k[i] = f(times[i], base[i] + h sum_j coefficients[i][j] k[j]) for stages that are solved together.
 
-    base: (stages, *state). size: a float, or a column (lanes, 1).
+    base: (stages, *state). size: a float, or a column (lanes, 1). anew: where an iteration begins again that gets a
+    new Jacobian, which is made there; None: it goes on from where it is, or from k = 0 where it went astray.
     """
 
     equation: AbstractEquation
@@ -86,6 +87,7 @@ class StageEquations:
     base: torch.Tensor
     coefficients: np.ndarray
     size: float | torch.Tensor
+    anew: torch.Tensor | None = None
 
     def moved(self, k: torch.Tensor) -> torch.Tensor:
         """h A k."""
@@ -102,22 +104,28 @@ class StageEquations:
 
 @dataclass(frozen=True)
 class SolvedStages:
-    """The stages, and which lanes' were not solved (bool, on the host)."""
+    """The stages, which lanes' were not solved (bool, on the host), and the Jacobians that they were solved with."""
 
     k: torch.Tensor
     failed: np.ndarray
+    jacobians: list[Jacobian]
 
 
 class Linearisation:
-    """The Jacobian that the stages of one step are solved with, and the matrices made from it. Lives for one step."""
+    """The Jacobian that the stages of one step are solved with, and the matrices made from it. Lives for one step.
 
-    def __init__(self, newton: Newton, equation: AbstractEquation, t: Any, y: torch.Tensor, size):
+    known: a Jacobian from a step before, in the place of that at (t, y).
+    """
+
+    def __init__(
+        self, newton: Newton, equation: AbstractEquation, t: Any, y: torch.Tensor, size, known: Jacobian | None = None
+    ):
         self.newton, self.equation, self.size = newton, equation, size
         self.t, self.y = t, y
         # Of each lane, so that it fares the same alone and in a batch.
         most = newton.renewals if newton.share is not None else 8 * (1 + newton.renewals)
         self.renewals = np.full(equation.layout.lanes(y), most)
-        self._first: Jacobian | None = None
+        self._first = known
         self._matrices: dict[bytes, StageMatrix] = {}
 
     @property
@@ -196,7 +204,7 @@ class _Iteration:
             if slow.any():
                 self._renew(slow)
             if (self.done | self.failed).all():
-                return SolvedStages(self.k, self.failed)
+                return SolvedStages(self.k, self.failed, self.jacobians)
 
     def _judge(self, length: np.ndarray, going: np.ndarray) -> np.ndarray:
         """Which of the going lanes are done, which are lost, and which are slow?"""
@@ -227,12 +235,13 @@ class _Iteration:
         slow = slow & ~worn
         if not slow.any():
             return
-        back = slow & self.astray
+        back = slow & self.astray if self.stages.anew is None else slow
         if back.any():
             # No Jacobian helps where these are; the state at the step's beginning is sure to be a good one.
             mask = torch.from_numpy(back).to(self.k.device)
             mask = mask.view(1, -1, 1) if self.layout.per_sample else mask
-            self.k = torch.where(mask, torch.zeros_like(self.k), self.k)
+            anew = torch.zeros_like(self.k) if self.stages.anew is None else self.stages.anew
+            self.k = torch.where(mask, anew, self.k)
             self.before[back] = np.inf
         self.jacobians, self.matrix = self.linear.renewed(self.stages, self.k, self.jacobians, slow)
         self.count[slow] = 0
