@@ -22,6 +22,7 @@ from neurode.methods.tableaus.bosh3 import BOSH3
 from neurode.methods.tableaus.dop853 import DOP853
 from neurode.methods.tableaus.dopri5 import DOPRI5
 from neurode.methods.tableaus.dopri8 import DOPRI8
+from neurode.methods.tableaus.esdirk5 import ESDIRK5
 from neurode.methods.tableaus.euler import EULER
 from neurode.methods.tableaus.fehlberg2 import FEHLBERG2
 from neurode.methods.tableaus.gl4 import GL4
@@ -62,6 +63,7 @@ IMPLICIT = (
     GL4,
     GL6,
     KVAERNO3,
+    ESDIRK5,
     RADAU5,
 )
 
@@ -79,6 +81,11 @@ METHODS: dict[str, AbstractStepper] = {
 
 ALIASES = {"heun2": "heun", "fixed_adams": "implicit_adams"}
 """Other names, by which some methods are known elsewhere; lists show each method once, by its own."""
+LEFT_OUT = {
+    "kvaerno5": "its third stage calls f at 1.23 of the step, and no f is called outside of its interval here. Take "
+    "'esdirk5', which is of the same order, number of stages and stability."
+}
+"""Methods that are looked for in vain, and why."""
 
 
 def stepper_of(method: str | Tableau | ImplicitTableau | AbstractStepper) -> AbstractStepper:
@@ -92,6 +99,8 @@ def stepper_of(method: str | Tableau | ImplicitTableau | AbstractStepper) -> Abs
     if not isinstance(method, str):
         raise TypeError(f"method must be a name, a Tableau or a stepper, but is {describe(method)}.")
     method = ALIASES.get(method, method)
+    if method in LEFT_OUT:
+        raise ValueError(f"there is no method {method!r}: {LEFT_OUT[method]}")
     if method not in METHODS:
         near = get_close_matches(method, [*METHODS, *ALIASES], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
