@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from neurode.core.closure import AbstractOpenField
 from neurode.core.nest import PerSample, leaf_tensors, map_leaves, per_sample_flags, unwrapped, with_tensors
 from neurode.core.protocols import VectorField
+from neurode.core.split_field import SplitField
 from neurode.core.state import StateLayout
 
 HostTime = Any
@@ -49,6 +51,10 @@ class AbstractEquation(ABC):
     def select(self, rows: torch.Tensor) -> "AbstractEquation":
         """The equation for a part of the present lanes."""
 
+    def parts(self) -> "tuple[AbstractEquation | None, AbstractEquation]":
+        """What may be stepped explicitly, and what has to be solved for: None and all of it where nothing is said."""
+        return None, self
+
     def shaped_time(self, time: torch.Tensor) -> torch.Tensor:
         """Per sample: (..., lanes) gets the trailing axes that let it broadcast against a tensor state."""
         if self.layout.per_sample and self.layout.kind == "tensor":
@@ -85,11 +91,13 @@ class Equation(AbstractEquation):
     """f with its arguments, over the state layout. `args` still holds its PerSample marks; `rows` lists the active
     lanes.
 
-    rows: index tensor of the samples whose rows of PerSample args are passed, None for all.
+    rows: index tensor of the samples whose rows of PerSample args are passed, None for all. checked: what f returns is
+    looked at in the first so many calls of the solve.
     """
 
     f: VectorField
     args: Any
+    checked: int = 1
 
     @cached_property
     def _plain_args(self) -> Any:
@@ -112,9 +120,21 @@ class Equation(AbstractEquation):
         self.count.calls += 1
         state = self.layout.unpack(y)
         dy = self.f(t, state) if self.args is None else self.f(t, state, self._plain_args)
-        if self.count.calls == 1:
+        if self.count.calls <= self.checked:
             self.layout.check_derivative(dy, self.layout.lanes(y))
         return self.layout.pack(dy)
+
+    def parts(self) -> tuple[AbstractEquation | None, AbstractEquation]:
+        return (None, self) if self._split is None else self._split
+
+    @cached_property
+    def _split(self) -> tuple[AbstractEquation, AbstractEquation] | None:
+        """The equations of the two parts of f, which count with it; each may be called first after others."""
+        parts = self.f.parts if isinstance(self.f, (SplitField, AbstractOpenField)) else None
+        if parts is None:
+            return None
+        explicit, implicit = (replace(self, f=part, checked=8) for part in parts)
+        return explicit, implicit
 
     def given(self, function: Callable, t: torch.Tensor, y: torch.Tensor) -> Any:
         """What another function of the field's arguments returns; not counted."""

@@ -5,6 +5,8 @@ from difflib import get_close_matches
 
 from neurode.core.nest import describe
 from neurode.methods.adams import Adams
+from neurode.methods.additive_rk import AdditiveRungeKutta
+from neurode.methods.additive_tableau import AdditiveTableau
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.implicit_rk import ImplicitRungeKutta
 from neurode.methods.implicit_tableau import ImplicitTableau
@@ -31,6 +33,7 @@ from neurode.methods.tableaus.heun import HEUN
 from neurode.methods.tableaus.heun3 import HEUN3
 from neurode.methods.tableaus.implicit_euler import IMPLICIT_EULER
 from neurode.methods.tableaus.implicit_midpoint import IMPLICIT_MIDPOINT
+from neurode.methods.tableaus.kencarp4 import KENCARP4
 from neurode.methods.tableaus.kvaerno3 import KVAERNO3
 from neurode.methods.tableaus.midpoint import MIDPOINT
 from neurode.methods.tableaus.radau5 import RADAU5
@@ -74,6 +77,7 @@ METHODS: dict[str, AbstractStepper] = {
     **{tableau.name: ExplicitRungeKutta(tableau) for tableau in EXPLICIT},
     **{tableau.name: ImplicitRungeKutta(tableau) for tableau in IMPLICIT},
     RODAS5P.name: Rosenbrock(RODAS5P),
+    KENCARP4.name: AdditiveRungeKutta(KENCARP4),
     "auto": Switching(ExplicitRungeKutta(TSIT5), Rosenbrock(RODAS5P)),
     **{stepper.name: stepper for stepper in MULTISTEP},
     **{splitting.name: Symplectic(splitting) for splitting in SYMPLECTIC},
@@ -88,7 +92,7 @@ LEFT_OUT = {
 """Methods that are looked for in vain, and why."""
 
 
-def stepper_of(method: str | Tableau | ImplicitTableau | AbstractStepper) -> AbstractStepper:
+def stepper_of(method: str | Tableau | ImplicitTableau | AdditiveTableau | AbstractStepper) -> AbstractStepper:
     """The stepper for a name of the catalogue, a tableau of one's own, or a stepper."""
     if isinstance(method, AbstractStepper):
         return method
@@ -96,6 +100,8 @@ def stepper_of(method: str | Tableau | ImplicitTableau | AbstractStepper) -> Abs
         return ExplicitRungeKutta(method)
     if isinstance(method, ImplicitTableau):
         return ImplicitRungeKutta(method)
+    if isinstance(method, AdditiveTableau):
+        return AdditiveRungeKutta(method)
     if not isinstance(method, str):
         raise TypeError(f"method must be a name, a Tableau or a stepper, but is {describe(method)}.")
     method = ALIASES.get(method, method)

@@ -14,8 +14,8 @@ def fitted_dense(
     """Per stage the coefficients of theta ... theta^order, of least sum of squares, such that the conditions up to this
     order hold at each theta, theta = 1 gives b, and the slope at the step's beginning is stage 0's.
 
-    matrices: the tables that stages are made by; with two of them (an additive method) each branch of a tree may be made
-    by either. ends_with_slope: the slope at the step's end is the last stage's, so that the output is smooth over steps.
+    matrices: the tables that stages are made by; with two of them (an additive method) each branch of a tree may be
+    made by either. ends_with_slope: the slope at the step's end is the last stage's, so that steps join smoothly.
     Raises ValueError where no such polynomials exist.
     """
     stages, weights = len(b), np.array(b, dtype=np.float64)

@@ -9,7 +9,8 @@ import torch
 from neurode.core.equation import AbstractEquation
 from neurode.core.tape import Evaluation, TapeScope
 from neurode.methods.jacobian import Linearised, linearised_at
-from neurode.methods.newton import Newton, too_wide
+from neurode.methods.linearisation import too_wide
+from neurode.methods.newton import Newton
 from neurode.methods.rosenbrock_tableau import RosenbrockTableau
 from neurode.methods.slopes import step_size
 from neurode.methods.stage_matrix import StageMatrix

@@ -17,7 +17,7 @@ def test_the_output_of_esdirk5_joins_steps_with_value_and_slope():
 
 
 def test_of_all_that_the_conditions_allow_it_is_the_smallest():
-    """kvaerno3 has the cubic through both ends as the only smooth one; without the slope at the end there is more room."""
+    """kvaerno3 has the cubic through both ends as the only smooth one; without the slope at the end there is room."""
     smooth = fitted_dense([KVAERNO3.a_matrix], KVAERNO3.b, order=3, ends_with_slope=True)
     np.testing.assert_allclose(smooth, KVAERNO3.dense_matrix, atol=1e-13)
     free = fitted_dense([KVAERNO3.a_matrix], KVAERNO3.b, order=3, ends_with_slope=False)
