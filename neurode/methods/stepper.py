@@ -21,7 +21,7 @@ class StepResult:
     y1: like y. stages: (stages, *y.shape). error: like y, None without an estimate.
     carried_next: what the following step is handed (see AbstractStepper), like y; else None.
     kept: the step as `replay` gives it, where it was recorded on the way.
-    failed: (lanes,) bool on the host: where the equations of an implicit step were not solved; None for nowhere.
+    failed: (lanes,) bool on the host: where the equations of an implicit step were not solved; None: all were.
     coarse_error: a second, coarser estimate beside `error`, if the method judges its steps by both.
     costs: what the step cost each lane, where that differs between them; else None.
     """

@@ -13,7 +13,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class TrainingRun:
-    """folder: where the run writes, None for nowhere. notes: every sentence that was told so far."""
+    """folder: where the run writes, None if it writes nothing. notes: every sentence that was told so far."""
 
     folder: RunFolder | None
     say: Say | None
