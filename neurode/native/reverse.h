@@ -158,7 +158,7 @@ private:
     void find_rows(int i, const Interval& interval) {
         const Times times = work_.times(sample_[i]);
         int64_t row = row_[i];
-        while (row > 0 && times.at(row - 1) == interval.t_end) --row;
+        while (interval.anchor_end >= 0 && row > 0 && times.at(row - 1) == interval.t_end) --row;
         inside_[i] = row;
         const bool forward = interval.t_end >= interval.t;
         while (row > 0 && (forward ? times.at(row - 1) > interval.t : times.at(row - 1) < interval.t)) --row;

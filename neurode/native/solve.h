@@ -130,11 +130,13 @@ public:
         while (next < times.count && times.at(next) == times.at(0)) copy(y0, row(next++, sample));
         return next;
     }
-    // Rows from `next` on that lie inside the interval end at the one returned.
+    // Rows from `next` on that lie inside the interval end at the one returned. A row that lies at its end by chance,
+    // and did not make the step end there, is read inside: so it carries the gradient of its time.
     int64_t inside(const Times& times, const Interval& interval, int64_t next) const {
         const bool forward = interval.t_end >= interval.t;
         while (next < times.count && (forward ? times.at(next) < interval.t_end : times.at(next) > interval.t_end))
             ++next;
+        while (interval.anchor_end < 0 && next < times.count && times.at(next) == interval.t_end) ++next;
         return next;
     }
     // Rows that are the step's end; returns the next one.

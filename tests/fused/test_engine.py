@@ -82,6 +82,14 @@ def test_fused_says_what_it_cannot_do(options, message):
     assert solve(**options).stats.engine == "eager"
 
 
+@needs_kernel
+def test_under_autocast_the_loop_runs_since_the_kernel_would_not_round_as_asked():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert solve(a_field(), a_state(), TS).stats.engine == "eager"
+        with pytest.raises(CannotFuse, match="because autocast is on"):
+            solve(a_field(), a_state(), TS, engine="fused")
+
+
 def test_without_the_library_auto_is_eager_and_fused_says_what_is_missing(monkeypatch):
     missing = LibraryStatus(False, "", library.PATH, "the native library was not built: it brings speed.")
     monkeypatch.setattr(library, "status", lambda: missing)
