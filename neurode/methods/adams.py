@@ -16,9 +16,10 @@ import torch
 from neurode.core.equation import AbstractEquation
 from neurode.core.transforms import host_array
 from neurode.methods.slopes import Slopes, traced_advance
+from neurode.methods.step_times import size_and_times
 from neurode.methods.stepper import StepResult, StepTime
 from neurode.methods.tableaus.rk4 import RK4
-from neurode.methods.traced_stepper import AbstractTracedStepper, size_and_times
+from neurode.methods.traced_stepper import AbstractTracedStepper
 
 START = Slopes(RK4, RK4.num_stages)
 LARGEST_CHANGE = 1.25
@@ -51,14 +52,6 @@ class Adams(AbstractTracedStepper):
             raise ValueError(f"order of an Adams method must be 2, 3, 4 or 5, but is {self.order!r}.")
         if not (isinstance(self.corrections, int) and self.corrections >= 0):
             raise ValueError(f"corrections must be a whole number, 0 or more, but is {self.corrections!r}.")
-
-    @property
-    def has_error(self) -> bool:
-        return False
-
-    @property
-    def error_order(self) -> int:
-        return self.order + 1
 
     @property
     def carries_first(self) -> bool:

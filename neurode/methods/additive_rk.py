@@ -10,21 +10,22 @@ import torch
 from neurode.core.equation import AbstractEquation
 from neurode.core.tape import Evaluation, TapeScope
 from neurode.methods.additive_tableau import AdditiveTableau
-from neurode.methods.implicit_rk import corrected, error_scale, on_host, traced_along
+from neurode.methods.implicit_rk import corrected, traced_along
 from neurode.methods.linearisation import Linearisation, recorded_point, system_of
+from neurode.methods.method_table import AbstractTableStepper
 from neurode.methods.newton import Newton
 from neurode.methods.newton_iteration import solve_stages
-from neurode.methods.slopes import step_size
 from neurode.methods.stage_equations import StageEquations
-from neurode.methods.stage_sums import along, polynomial_slopes, polynomials, time_bars
-from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
+from neurode.methods.stage_sums import along, time_bars
+from neurode.methods.step_times import host_time, node_times, size_and_times, step_size
+from neurode.methods.stepper import Replayed, StepGradient, StepResult, StepTime
 
 CORRECTIONS = 2
 """As of an implicit step: each gives one more order of derivatives."""
 
 
 @dataclass(frozen=True)
-class AdditiveRungeKutta(AbstractStepper):
+class AdditiveRungeKutta(AbstractTableStepper):
     """The method of an additive table, for a SplitField: Newton's iteration sees its implicit part alone.
 
     Good where the stiff part is the cheap or the simple one. A field that is not split is taken to be all implicit. Not
@@ -38,28 +39,8 @@ class AdditiveRungeKutta(AbstractStepper):
     newton: Newton = field(default_factory=Newton)
 
     @property
-    def name(self) -> str:
-        return self.tableau.name
-
-    @property
-    def order(self) -> int:
-        return self.tableau.order
-
-    @property
     def linearises(self) -> bool:
         return True
-
-    @property
-    def has_error(self) -> bool:
-        return True
-
-    @property
-    def carries_first(self) -> bool:
-        return False
-
-    @property
-    def error_order(self) -> int:
-        return self.tableau.embedded_order + 1
 
     def within(self, rtol: float, atol: float) -> "AdditiveRungeKutta":
         return replace(self, newton=self.newton.within(rtol, atol))
@@ -67,16 +48,6 @@ class AdditiveRungeKutta(AbstractStepper):
     def retry(self, carried: torch.Tensor | None, rejected: StepResult) -> torch.Tensor | None:
         del rejected  # its first slope is not told apart into parts
         return carried
-
-    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        return polynomials(self.tableau.dense_matrix, theta)
-
-    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        return polynomial_slopes(self.tableau.dense_matrix, theta)
-
-    @property
-    def dense_matrix(self) -> np.ndarray:
-        return self.tableau.dense_matrix
 
     def step(
         self,
@@ -90,7 +61,7 @@ class AdditiveRungeKutta(AbstractStepper):
     ) -> StepResult:
         del carried
         with torch.no_grad():
-            solved = _solve(self, equation, on_host(t), on_host(t_end), y.detach())
+            solved = _solve(self, equation, host_time(t), host_time(t_end), y.detach())
         stages, size = (solved.slopes, solved.size) if not traced else _traced(self, equation, t, t_end, y, solved)
         y1 = y + along(stages, self.tableau.b) * size
         error = along(solved.slopes, self.tableau.b_error) * solved.size
@@ -142,18 +113,14 @@ class _Solved:
         return [y if i == 0 else y + self.made(i, i + 1) * self.size for i in range(self.tableau.num_stages)]
 
 
-def _nodes(tableau: AdditiveTableau, t: StepTime, t_end: StepTime) -> list[Any]:
-    return [t if c == 0 else t_end if c == 1 else t + c * (t_end - t) for c in tableau.c]
-
-
 def _solve(stepper: AdditiveRungeKutta, equation: AbstractEquation, t, t_end, y: torch.Tensor) -> _Solved:
     """The stages, one after the other."""
     tableau, newton, size = stepper.tableau, stepper.newton, step_size(t, t_end, y)
     explicit, implicit = equation.parts()
-    times = list(equation.times(_nodes(tableau, t, t_end)))
+    times = list(equation.times(node_times(t, t_end, tableau.c)))
     parts = y.new_zeros(2, tableau.num_stages, *y.shape)
     failed = np.zeros(equation.layout.lanes(y), dtype=bool)
-    scale = None if newton.share is None else error_scale(newton, y)
+    scale = None if newton.share is None else newton.scale(y)
     linear = Linearisation(newton, implicit, times[0], y, size)
     solved = _Solved(tableau, parts, times, size, failed, linear)
     for i, time in enumerate(times):
@@ -179,9 +146,7 @@ def _traced(
     tableau, times, size = stepper.tableau, solved.times, solved.size
     explicit, implicit = equation.parts()
     if isinstance(t, torch.Tensor):
-        difference = (t_end - t).to(y.dtype)
-        size = difference if difference.ndim == 0 else difference.unsqueeze(1)
-        times = [equation.shaped_time(time.to(y.dtype)) for time in _nodes(tableau, t, t_end)]
+        size, times = size_and_times(equation, t, t_end, y, tableau.c)
     mild: list[torch.Tensor] = []
     stiff: list[torch.Tensor] = []
     arguments = solved.arguments(y.detach())

@@ -14,11 +14,12 @@ import numpy as np
 
 from neurode.methods.fitted_dense import coloured_weights, fitted_dense
 from neurode.methods.implicit_tableau import NEAR
+from neurode.methods.method_table import AbstractMethodTable
 from neurode.methods.order_conditions import tree_density, tree_order, trees_up_to
 
 
 @dataclass(frozen=True, eq=False)
-class AdditiveTableau:
+class AdditiveTableau(AbstractMethodTable):
     """An additive Runge-Kutta method: its numbers, its declared orders, and a check that the numbers have them.
 
     name, order, b, c, b_error, embedded_order, source: as of an ImplicitTableau; those of both parts. explicit:
@@ -67,8 +68,8 @@ class AdditiveTableau:
             raise ValueError(f"tableau {self.name!r}: b_error breaks a condition of order {order}.")
 
     @property
-    def num_stages(self) -> int:
-        return len(self.b)
+    def fsal(self) -> bool:
+        return False  # the last stage's argument is the step's end for the implicit part only
 
     @property
     def matrices(self) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +89,6 @@ class AdditiveTableau:
         return np.array(self.b, dtype=np.float64)
 
     @cached_property
-    def dense_matrix(self) -> np.ndarray:
-        """(stages, degree): coefficients of theta^1 ... theta^degree, of the stages' whole slopes; of the method's
-        order over a whole solve."""
-        return np.array(fitted_dense(self.matrices, self.b, order=self.order - 1, ends_with_slope=False))
+    def dense(self) -> tuple[tuple[float, ...], ...]:
+        """Of the stages' whole slopes; of the method's order over a whole solve."""
+        return fitted_dense(self.matrices, self.b, order=self.order - 1, ends_with_slope=False)

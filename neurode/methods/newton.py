@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
+
 from neurode.core.nest import describe
 
 
@@ -61,3 +63,10 @@ class Newton:
         if self.rtol is None:
             return None
         return self.tolerance or max(1e-14 / max(self.rtol, 1e-14), min(0.03, self.rtol**0.5))
+
+    def scale(self, y: torch.Tensor) -> torch.Tensor:
+        """What corrections are measured by where the equations are solved to a share of the tolerances; like y."""
+        assert self.rtol is not None
+        assert self.atol is not None
+        # A component at rest at zero, without an absolute tolerance, must not ask for infinite accuracy.
+        return (y.abs() * self.rtol + self.atol).clamp(min=torch.finfo(y.dtype).tiny)
