@@ -184,7 +184,7 @@ def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
     """By the kernel where it is wanted and takes the problem, else by the loop."""
     if engine != "eager":
         reason = _reason_for_the_loop(problem) or way.reason_against_kernel
-        found = fusible(problem, way.graph_limit) if reason is None else Unreadable(reason)
+        found = fusible(problem, way.graph_limit, way.kept_states) if reason is None else Unreadable(reason)
         if isinstance(found, Fusible):
             return found.run()
         if engine == "fused":

@@ -68,7 +68,7 @@ def test_auto_takes_what_it_can_read_and_says_so():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"f": lambda t, y: -(y**3)}, "because it calls pow on the state or on time. Use engine='auto'"),
+        ({"f": lambda t, y: -(y**4)}, "because it takes another power than the second or third. Use engine='auto'"),
         ({"gradient": "direct"}, "because gradient='direct' is plain autograd"),
         ({"gradient": "adjoint"}, r"because it does not compute Adjoint\("),
         ({"y0": (torch.ones(2), torch.ones(2)), "f": lambda t, y: y}, "because the state is a tuple"),
