@@ -16,9 +16,10 @@ import torch
 from neurode.core.equation import AbstractEquation
 from neurode.core.transforms import host_array
 from neurode.methods.slopes import Slopes, traced_advance
+from neurode.methods.step_times import size_and_times
 from neurode.methods.stepper import StepResult, StepTime
 from neurode.methods.tableaus.rk4 import RK4
-from neurode.methods.traced_stepper import AbstractTracedStepper, size_and_times
+from neurode.methods.traced_stepper import AbstractTracedStepper
 
 START = Slopes(RK4, RK4.num_stages)
 HIGHEST = 7
@@ -57,14 +58,6 @@ class Adams(AbstractTracedStepper):
             )
         if not (isinstance(self.corrections, int) and self.corrections >= 0):
             raise ValueError(f"corrections must be a whole number, 0 or more, but is {self.corrections!r}.")
-
-    @property
-    def has_error(self) -> bool:
-        return False
-
-    @property
-    def error_order(self) -> int:
-        return self.order + 1
 
     @property
     def carries_first(self) -> bool:

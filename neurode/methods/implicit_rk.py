@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurode.core.equation import AbstractEquation, HostTime
+from neurode.core.equation import AbstractEquation
 from neurode.core.tape import Evaluation, TapeScope
-from neurode.core.transforms import host_array, host_number
 from neurode.methods.implicit_tableau import ImplicitTableau, Stages
 from neurode.methods.jacobian import Jacobian, blocks_of, rows_by_graph, widths
+from neurode.methods.method_table import AbstractTableStepper
 from neurode.methods.newton import Linearisation, Newton, StageEquations, solve_stages, too_wide
-from neurode.methods.slopes import step_size
 from neurode.methods.stage_matrix import dense_matrix, factored, filtered
-from neurode.methods.stage_sums import along, polynomial_slopes, polynomials, time_bars
-from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
+from neurode.methods.stage_sums import along, time_bars
+from neurode.methods.step_times import host_time, node_times, size_and_times, step_size
+from neurode.methods.stepper import Replayed, StepGradient, StepResult, StepTime
 
 
 @dataclass(frozen=True)
-class ImplicitRungeKutta(AbstractStepper):
+class ImplicitRungeKutta(AbstractTableStepper):
     """The method of an implicit tableau. Good for stiff problems; on others it costs more than an explicit one.
 
     newton: how its equations are solved. With constant steps they are solved to rounding, with steps by the error to a
@@ -33,45 +33,11 @@ class ImplicitRungeKutta(AbstractStepper):
     newton: Newton = field(default_factory=Newton)
 
     @property
-    def name(self) -> str:
-        return self.tableau.name
-
-    @property
-    def order(self) -> int:
-        return self.tableau.order
-
-    @property
-    def dense_order(self) -> int:
-        return self.tableau.order if self.tableau.dense_order is None else self.tableau.dense_order
-
-    @property
     def linearises(self) -> bool:
         return True
 
-    @property
-    def has_error(self) -> bool:
-        return self.tableau.has_error
-
-    @property
-    def carries_first(self) -> bool:
-        return self.tableau.fsal
-
-    @property
-    def error_order(self) -> int:
-        return 1 + (self.tableau.order if self.tableau.embedded_order is None else self.tableau.embedded_order)
-
     def within(self, rtol: float, atol: float) -> "ImplicitRungeKutta":
         return replace(self, newton=self.newton.within(rtol, atol))
-
-    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        return polynomials(self.tableau.dense_matrix, theta)
-
-    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        return polynomial_slopes(self.tableau.dense_matrix, theta)
-
-    @property
-    def dense_matrix(self) -> np.ndarray:
-        return self.tableau.dense_matrix
 
     def step(
         self,
@@ -83,7 +49,7 @@ class ImplicitRungeKutta(AbstractStepper):
         *,
         traced: bool,
     ) -> StepResult:
-        host = _host(t), _host(t_end)
+        host = host_time(t), host_time(t_end)
         with torch.no_grad():
             known = None if carried is None else carried.detach()
             solved = _solve(self, equation, *host, y.detach(), known)
@@ -120,12 +86,6 @@ class ImplicitRungeKutta(AbstractStepper):
         return replayed.recorded.pull_back(scope, y1_bar, stages_bar, next_bar)
 
 
-def _host(time: StepTime) -> HostTime:
-    if not isinstance(time, torch.Tensor):
-        return time
-    return host_number(time) if time.ndim == 0 else host_array(time).astype(np.float64)
-
-
 @dataclass(frozen=True)
 class _Solved:
     """A step's stages without graphs, and what they were solved with. size: a float, or a column a lane."""
@@ -143,19 +103,15 @@ class _Solved:
         return y + (table @ self.stages.reshape(len(self.stages), -1)).view(self.stages.shape) * self.size
 
 
-def _stage_times(tableau: ImplicitTableau, t: StepTime, t_end: StepTime) -> list[Any]:
-    return [t if c == 0 else t_end if c == 1 else t + c * (t_end - t) for c in tableau.c]
-
-
 def _solve(stepper: ImplicitRungeKutta, equation: AbstractEquation, t, t_end, y, first) -> _Solved:
     """The stages of a step, group by group."""
     tableau, newton, size = stepper.tableau, stepper.newton, step_size(t, t_end, y)
-    times = equation.times(_stage_times(tableau, t, t_end))
+    times = equation.times(node_times(t, t_end, tableau.c))
     stages = y.new_empty(tableau.num_stages, *y.shape)
     stages[0] = equation(times[0], y) if first is None else first
     linear = Linearisation(newton, equation, times[0], y, size)
     failed = np.zeros(equation.layout.lanes(y), dtype=bool)
-    scale = None if newton.share is None else _scale(newton, y)
+    scale = None if newton.share is None else newton.scale(y)
     for group in tableau.groups[1:]:
         places = list(group.places)
         base = _bases(tableau, group, stages, y, size)
@@ -169,13 +125,6 @@ def _solve(stepper: ImplicitRungeKutta, equation: AbstractEquation, t, t_end, y,
         stages[places[0] : places[-1] + 1] = found.k
         failed |= found.failed
     return _Solved(tableau, stages, list(times), size, failed, linear)
-
-
-def _scale(newton: Newton, y: torch.Tensor) -> torch.Tensor:
-    assert newton.rtol is not None
-    assert newton.atol is not None
-    # A component at rest at zero, without an absolute tolerance, must not ask for infinite accuracy.
-    return (y.abs() * newton.rtol + newton.atol).clamp(min=torch.finfo(y.dtype).tiny)
 
 
 def _bases(tableau: ImplicitTableau, group: Stages, stages: torch.Tensor, y: torch.Tensor, size) -> torch.Tensor:
@@ -199,9 +148,7 @@ def _traced(
     matrix is exact and constant; and the step size."""
     tableau, times, size = stepper.tableau, solved.times, solved.size
     if isinstance(t, torch.Tensor):
-        difference = (t_end - t).to(y.dtype)
-        size = difference if difference.ndim == 0 else difference.unsqueeze(1)
-        times = [equation.shaped_time(time.to(y.dtype)) for time in _stage_times(tableau, t, t_end)]
+        size, times = size_and_times(equation, t, t_end, y, tableau.c)
     stages = [equation(times[0], y) if first is None else first]
     arguments = solved.arguments(y.detach())
     for group in tableau.groups[1:]:

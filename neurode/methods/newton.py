@@ -66,6 +66,13 @@ class Newton:
             return None
         return self.tolerance or max(1e-14 / max(self.rtol, 1e-14), min(0.03, self.rtol**0.5))
 
+    def scale(self, y: torch.Tensor) -> torch.Tensor:
+        """What corrections are measured by where the equations are solved to a share of the tolerances; like y."""
+        assert self.rtol is not None
+        assert self.atol is not None
+        # A component at rest at zero, without an absolute tolerance, must not ask for infinite accuracy.
+        return (y.abs() * self.rtol + self.atol).clamp(min=torch.finfo(y.dtype).tiny)
+
 
 @dataclass(frozen=True)
 class StageEquations:
