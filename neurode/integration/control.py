@@ -9,10 +9,9 @@ from neurode.methods.stepper import AbstractStepper
 
 FROM_TIME_TO_TIME = ConstantSteps()
 DAMPED = ("tsit5", "vern7", "dopri8", "rodas5p", "auto")
-"""Methods whose own controller is not the I law. Their estimates let some steps by the I law become too long where the
-error passes through zero, or where the tolerance is loose for the order: errors of DETEST up to 14 times SciPy's. Damped,
-their median error is 2 to 14 times smaller for 5 to 20 % more calls. The others gain nothing, or lose (dop853 on fields
-whose stability bounds the step)."""
+"""Methods whose own controller is not the I law. By that law their estimates let some steps become too long, where the
+error passes through zero or the tolerance is loose for the order: errors of DETEST up to 14 times SciPy's. The others
+gain nothing by another, or lose (dop853 on fields whose stability bounds the step)."""
 Tolerance = float | torch.Tensor | tuple | list | dict | None
 """A number, a tensor, or a nest of them in the structure of y0."""
 

@@ -42,9 +42,9 @@ class Adams(AbstractTracedStepper):
     order: from 2 to 7. rk4 alone starts it up to order five; beyond, each further order costs one more sweep of
     `order - 1` calls of f over the first step. The higher the order, the smaller the steps that are stable: on the
     negative real axis without corrections up to 0.3 / |lambda| at order four, 0.16 at five, 0.09 at six, 0.05 at seven;
-    with two corrections 1.06, 0.86, 0.68 and 0.52. Beyond order five it wants float64. A step is handed the derivatives y^(j) / j!, j = 1 ... order, of the polynomial
-    through the last values of f, and the size of the step before; NaN where there was none. Its stages are
-    h^(j-1) y^(j) / j!, and the last correction.
+    with two corrections 1.06, 0.86, 0.68 and 0.52. Beyond order five it wants float64. A step is handed the derivatives
+    y^(j) / j!, j = 1 ... order, of the polynomial through the last values of f, and the size of the step before; NaN
+    where there was none. Its stages are h^(j-1) y^(j) / j!, and the last correction.
     """
 
     name: str = "adams"
@@ -99,7 +99,8 @@ class Adams(AbstractTracedStepper):
         The polynomial is scaled to steps of other sizes as if its past had been equal ones. Where steps grow, or
         shrink, without end by this factor, what is left of the history falls by FORGETTING or faster in each.
         """
-        shift = np.array([[comb(j, i) for j in range(1, self.order + 1)] for i in range(1, self.order + 1)], dtype=float)
+        counts = range(1, self.order + 1)
+        shift = np.array([[comb(j, i) for j in counts] for i in counts], dtype=float)
         history = shift - np.outer(self._update, shift[0])
         powers = np.arange(self.order)
 

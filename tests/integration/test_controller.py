@@ -161,7 +161,9 @@ def test_constant_steps_must_be_positive(size):
         ConstantSteps(size)
 
 
-@pytest.mark.parametrize(("method", "law"), [("dopri5", "I"), ("dop853", "I"), ("tsit5", "damped"), ("vern7", "damped")])
+@pytest.mark.parametrize(
+    ("method", "law"), [("dopri5", "I"), ("dop853", "I"), ("tsit5", "damped"), ("vern7", "damped")]
+)
 def test_each_method_has_the_law_that_suits_it_unless_another_is_asked_for(method, law):
     y0 = torch.tensor([2.0, 0.0], dtype=torch.float64)
     steps = {
