@@ -10,6 +10,7 @@ from neurode.core.closure import AbstractOpenField
 from neurode.core.equation import Equation
 from neurode.fused import kernel, library
 from neurode.fused.field import ReadField, Unreadable
+from neurode.fused.native_solve import Slots
 from neurode.fused.reading import Place, read
 from neurode.integration.problem import Problem
 from neurode.integration.solution import DenseOutput, DenseTable, Solution, Stats
@@ -22,11 +23,12 @@ class Fusible:
     problem: Problem
     field: ReadField
     activation_bytes: int
+    slots: Slots
 
     def run(self) -> Solution:
         """Solve it."""
         problem, layout = self.problem, self.problem.equation.layout
-        run = kernel.run(problem, self.field, checked=True, activation_bytes=self.activation_bytes)
+        run = kernel.run(problem, self.field, checked=True, activation_bytes=self.activation_bytes, slots=self.slots)
         solve = run.solve
         ts, lengths = _shown_times(problem, run)
         # A row each, of one number for the one lane of a joint solve.
@@ -42,8 +44,8 @@ class Fusible:
         return Solution(ts, run.values, lengths, status, stats, reached, last_step, dense, run.backward)
 
 
-def fusible(problem: Problem, activation_bytes: int) -> Fusible | Unreadable:
-    """The problem as the kernel takes it, or why it does not. activation_bytes: see `kernel.run`."""
+def fusible(problem: Problem, activation_bytes: int, slots: Slots) -> Fusible | Unreadable:
+    """The problem as the kernel takes it, or why it does not. activation_bytes, slots: see `kernel.run`."""
     status = library.status()
     if not status.available:
         return Unreadable(status.reason.rstrip("."))
@@ -59,7 +61,7 @@ def fusible(problem: Problem, activation_bytes: int) -> Fusible | Unreadable:
     if isinstance(field, Unreadable):
         return field
     reason = kernel.refusal(problem, field)
-    return Fusible(problem, field, activation_bytes) if reason is None else Unreadable(reason)
+    return Fusible(problem, field, activation_bytes, slots) if reason is None else Unreadable(reason)
 
 
 def _shown_times(problem: Problem, run: kernel.FusedRun) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -16,10 +16,12 @@ from neurode.core.equation import AbstractEquation
 from neurode.core.transforms import host_array
 from neurode.methods.backward_differences import ALPHA, KEPT, MOST, correction, prediction, reading
 from neurode.methods.history import History
-from neurode.methods.implicit_rk import ImplicitRungeKutta
+from neurode.methods.implicit_rk import CORRECTIONS, ImplicitRungeKutta, corrected
 from neurode.methods.jacobian import Jacobian
-from neurode.methods.newton import Linearisation, Newton, StageEquations, solve_stages
-from neurode.methods.stage_matrix import dense_matrix
+from neurode.methods.linearisation import Linearisation, Point
+from neurode.methods.newton import Newton
+from neurode.methods.newton_iteration import solve_stages
+from neurode.methods.stage_equations import StageEquations
 from neurode.methods.step_times import host_time, size_and_times, step_size
 from neurode.methods.stepper import StepLaw, StepResult, StepTime
 from neurode.methods.tableaus.radauIIA5 import RADAU_IIA5
@@ -32,8 +34,6 @@ SAME = 1e-6
 LONGER = 1.05
 """A constant step that is longer than the one before by more than this factor has no past to go by: the polynomial
 would be read far outside of the values it was made from."""
-CORRECTIONS = 2
-"""Each gives one more order of derivatives, since the matrix is exact at the solved state."""
 ONE = np.ones((1, 1))
 
 
@@ -79,8 +79,8 @@ class Bdf(AbstractTracedStepper):
         return True
 
     @property
-    def starting_order(self) -> int:
-        return 1
+    def starting_power(self) -> int:
+        return 2
 
     @property
     def carries_first(self) -> bool:
@@ -200,7 +200,9 @@ class Bdf(AbstractTracedStepper):
         start, time = equation.times(ends)
         linear = Linearisation(self.newton, equation, start, y, reach, past.jacobian if past.known.all() else None)
         if past.known.any() and not past.known.all():
-            linear = Linearisation(self.newton, equation, start, y, reach, past.completed(linear.first))
+            fresh = linear.first
+            assert isinstance(fresh, Jacobian)
+            linear = Linearisation(self.newton, equation, start, y, reach, past.completed(fresh))
         first = (psi / reach).unsqueeze(0)
         own = StageEquations(equation, [time], (predicted - psi).unsqueeze(0), ONE, reach, anew=first)
         scale = None if self.newton.share is None else self.newton.scale(torch.maximum(y.abs(), predicted.abs()))
@@ -238,7 +240,7 @@ class _Solved:
 
     k: torch.Tensor
     failed: np.ndarray
-    jacobian: Jacobian
+    jacobian: Point
     linear: Linearisation
     own: StageEquations
 
@@ -247,13 +249,10 @@ class _Solved:
         exact and constant."""
         with torch.no_grad():
             exact = self.linear.at(self.own.times[0], self.own.base[0] + self.k * self.own.size)
-            matrix = dense_matrix([exact], ONE, self.own.size)
+            system = self.linear.system([exact], ONE)
         k = self.k
         for _ in range(CORRECTIONS):
-            rest = (equation(time, base + k * reach) - k).reshape(-1, exact.width, 1)
-            moved = torch.linalg.solve_ex(matrix, rest)[0].reshape(k.shape)
-            # The value stays, whatever it was solved to: all ways to differentiate are of the same solution.
-            k = k + (moved - moved.detach())
+            (k,) = corrected(system, [k], [equation(time, base + k * reach)])
         return k
 
 

@@ -13,6 +13,7 @@ from neurode.core.state import StateLayout
 from neurode.core.transforms import host_array
 from neurode.methods.backward_differences import KEPT
 from neurode.methods.jacobian import Jacobian
+from neurode.methods.linearisation import Point
 
 NUMBERS = 4
 """Size of the last step, order, how many steps were equal, and whether there is a Jacobian."""
@@ -42,7 +43,7 @@ class History:
         lead = first.shape[:-1]
         zeros = first.new_zeros(*lead, (KEPT - 1) * width)
         numbers = first.new_tensor([1.0, 1.0, 0.0, 0.0]).expand(*lead, NUMBERS)
-        # A state too wide for a matrix is refused when one is wanted.
+        # The Jacobian of a wider state is known by its products only.
         share = first.new_zeros(*lead, width * width if width <= largest else 0)
         return torch.cat((first, zeros, numbers, share), dim=-1)
 
@@ -125,9 +126,11 @@ class History:
         size: float | torch.Tensor,
         order: np.ndarray,
         equal: np.ndarray,
-        jacobian: Jacobian | None,
+        jacobian: Point | None,
     ) -> torch.Tensor:
-        """What the next step is handed. jacobian: None for the one that this step was handed."""
+        """What the next step is handed. jacobian: None for the one that this step was handed; one that is known by its
+        products is not kept."""
+        jacobian = jacobian if isinstance(jacobian, Jacobian) else None
         known = self.known if jacobian is None else np.ones_like(self.known)
         own = torch.from_numpy(np.stack((order, equal, known), axis=1).astype(np.float64)).to(self.share)
         if self.layout.per_sample:

@@ -109,11 +109,6 @@ class AbstractStepper(ABC):
         return False
 
     @property
-    def starting_order(self) -> int:
-        """Order of the first step of a solve by the error, by which it is sized."""
-        return self.order
-
-    @property
     def carries_first(self) -> bool:
         """Does a step start from f at its beginning, handed over by the step before (first same as last)?"""
         return False
@@ -144,6 +139,11 @@ class AbstractStepper(ABC):
     def error_order(self) -> int:
         """The local error estimate shrinks like step size to this power."""
         return self.order + 1
+
+    @property
+    def starting_power(self) -> int:
+        """That of the first step, by which it is sized."""
+        return self.error_order
 
     @abstractmethod
     def step(

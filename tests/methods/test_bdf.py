@@ -226,10 +226,23 @@ def test_a_controllers_own_law_is_refused_and_its_limits_are_kept():
     assert stats.num_accepted >= 50
 
 
+@BATCHINGS
+def test_without_a_matrix_the_solution_and_its_gradient_are_the_same(batching):
+    y0 = torch.tensor([[1.0, 0.2, -0.3], [0.4, 1.0, 0.0]], dtype=D, requires_grad=True)
+
+    def end(newton):
+        own = {"method": Bdf(newton=newton), "batching": batching, "rtol": 1e-7, "atol": 1e-9}
+        ys = solve(lambda t, y: -30 * y + torch.sin(y.flip(-1)), y0, [0.0, 1.0], **own).ys[-1]
+        return ys.detach(), torch.autograd.grad(ys.square().sum(), y0)[0]
+
+    for one, other in zip(end(Newton(largest=2)), end(Newton()), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-8)
+
+
 def test_an_order_out_of_range_and_a_state_too_wide_are_refused():
     with pytest.raises(ValueError, match="order of bdf must be 1, 2, 3, 4 or 5, but is 6"):
         Bdf(6)
-    own = replace(METHODS["bdf"], newton=Newton(largest=2))
+    own = replace(METHODS["bdf"], newton=Newton(largest=2, matrix_free=False))
     with pytest.raises(ValueError, match=r"the field couples 3 numbers, and Newton\(largest=2\)"):
         solve(lambda t, y: -y, torch.ones(3, dtype=D), [0.0, 1.0], method=own)
 
