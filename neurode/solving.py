@@ -10,6 +10,7 @@ import torch
 from neurode.core.equation import Equation, HostTime
 from neurode.core.errors import SolveError, Status
 from neurode.core.nest import PerSample, describe, map_leaves
+from neurode.core.precision import Autocast, autocast_aside
 from neurode.core.protocols import VectorField
 from neurode.core.state import State, StateLayout, layout_of
 from neurode.core.transforms import active, forward_mode, host_array, lowered
@@ -90,7 +91,8 @@ def solve(
         in float32, 1e-6 and 1e-9 in float64. Only for adaptive control.
     step_size: constant steps of this size (positive, in units of t), for any method. Without it a method that has no
         error estimate steps from one time of ts to the next.
-    controller: "I" (default), "PI", "PID", or AdaptiveSteps(...), ConstantSteps(...).
+    controller: "I" (default; "damped" for tsit5, vern7, dopri8, rodas5p and auto), "PI", "PID", "damped", or
+        AdaptiveSteps(...), ConstantSteps(...).
     batching: "joint": the whole state steps together. "per_sample": the first axis is a batch, and each sample has
         its own times, step size, status and statistics; those that are done leave the computation.
     gradient: "checkpointed" (default), "direct" or "reversible" (which solves by the reversible version of the method),
@@ -144,7 +146,7 @@ def solve(
     if isinstance(chosen, AdaptiveSteps):
         stepper = stepper.within(*(x if isinstance(x, float) else float(x.min()) for x in tolerances))
     problem = Problem(
-        equation=Equation(f, args, layout=layout),
+        equation=Equation(f, args, Autocast.now(layout.device.type), layout=layout),
         y0=state,
         times=times,
         stepper=stepper,
@@ -159,7 +161,8 @@ def solve(
         max_evaluations=max_evaluations,
         first_size=None if resumed is None else _first_size(resumed, times, chosen),
     )
-    solution = _solved(problem, way, engine)
+    with autocast_aside(layout.device.type):
+        solution = _solved(problem, way, engine)
     if throw and not solution.succeeded:
         raise _failure(problem, solution)
     return solution
@@ -193,7 +196,10 @@ def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
         return _run_loop(_with_whole_steps(problem, way, engine), way, engine)
     if engine != "eager":
         reason = _reason_for_the_loop(problem) or way.reason_against_kernel
-        found = Unreadable(reason) if reason else fusible(problem, way.graph_limit, insisted=engine == "fused")
+        if reason is None:
+            found = fusible(problem, way.graph_limit, way.kept_states, insisted=engine == "fused")
+        else:
+            found = Unreadable(reason)
         if isinstance(found, Fusible):
             return found.run()
         if engine == "fused":
@@ -237,7 +243,9 @@ def _with_whole_steps(problem: Problem, way: AbstractGradient, engine: str) -> P
 
 def _reason_for_the_loop(problem: Problem) -> str | None:
     """What only the loop does, as a clause that follows "because"."""
-    controller = problem.controller
+    controller, equation = problem.controller, problem.equation
+    if isinstance(equation, Equation) and equation.autocast is not None:
+        return "autocast is on"
     if problem.events is not None:
         return "it does not watch events"
     if problem.callbacks is not None:

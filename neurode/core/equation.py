@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from neurode.core.closure import AbstractOpenField
 from neurode.core.nest import PerSample, leaf_tensors, map_leaves, per_sample_flags, unwrapped, with_tensors
+from neurode.core.precision import Autocast
 from neurode.core.protocols import VectorField
+from neurode.core.split_field import SplitField
 from neurode.core.state import StateLayout
 
 HostTime = Any
@@ -49,11 +53,19 @@ class AbstractEquation(ABC):
     def select(self, rows: torch.Tensor) -> "AbstractEquation":
         """The equation for a part of the present lanes."""
 
+    def parts(self) -> "tuple[AbstractEquation | None, AbstractEquation]":
+        """What may be stepped explicitly, and what has to be solved for: None and all of it where nothing is said."""
+        return None, self
+
     def shaped_time(self, time: torch.Tensor) -> torch.Tensor:
         """Per sample: (..., lanes) gets the trailing axes that let it broadcast against a tensor state."""
         if self.layout.per_sample and self.layout.kind == "tensor":
             return time.reshape(*time.shape, *(1,) * len(self.layout.part_shapes[0]))
         return time
+
+    def uncached(self) -> "AbstractEquation":
+        """The same equation, whose calls share nothing that autocast has cast."""
+        return self
 
     def with_args_tensors(self, tensors: list[torch.Tensor]) -> "AbstractEquation":
         """The same equation with its differentiable arguments replaced (order of `args_tensors`)."""
@@ -85,11 +97,15 @@ class Equation(AbstractEquation):
     """f with its arguments, over the state layout. `args` still holds its PerSample marks; `rows` lists the active
     lanes.
 
-    rows: index tensor of the samples whose rows of PerSample args are passed, None for all.
+    rows: index tensor of the samples whose rows of PerSample args are passed, None for all. checked: what f returns is
+    looked at in the first so many calls of the solve. autocast: that of the user, which is in force while f is called;
+    None for none.
     """
 
     f: VectorField
     args: Any
+    checked: int = 1
+    autocast: Autocast | None = None
 
     @cached_property
     def _plain_args(self) -> Any:
@@ -110,16 +126,31 @@ class Equation(AbstractEquation):
     def __call__(self, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """dy/dt packed; t as `times` gives it, y packed."""
         self.count.calls += 1
-        state = self.layout.unpack(y)
-        dy = self.f(t, state) if self.args is None else self.f(t, state, self._plain_args)
-        if self.count.calls == 1:
+        dy = self.given(self.f, t, y)
+        if self.count.calls <= self.checked:
             self.layout.check_derivative(dy, self.layout.lanes(y))
         return self.layout.pack(dy)
 
+    def parts(self) -> tuple[AbstractEquation | None, AbstractEquation]:
+        return (None, self) if self._split is None else self._split
+
+    @cached_property
+    def _split(self) -> tuple[AbstractEquation, AbstractEquation] | None:
+        """The equations of the two parts of f, which count with it; each may be called first after others."""
+        parts = self.f.parts if isinstance(self.f, (SplitField, AbstractOpenField)) else None
+        if parts is None:
+            return None
+        explicit, implicit = (replace(self, f=part, checked=8) for part in parts)
+        return explicit, implicit
+
     def given(self, function: Callable, t: torch.Tensor, y: torch.Tensor) -> Any:
-        """What another function of the field's arguments returns; not counted."""
+        """What a function of the field's arguments returns; not counted."""
         state = self.layout.unpack(y)
-        return function(t, state) if self.args is None else function(t, state, self._plain_args)
+        with nullcontext() if self.autocast is None else self.autocast():
+            return function(t, state) if self.args is None else function(t, state, self._plain_args)
+
+    def uncached(self) -> "Equation":
+        return self if self.autocast is None else replace(self, autocast=self.autocast.uncached())
 
     def select(self, rows: torch.Tensor) -> "Equation":
         """The equation for a part of the present lanes: PerSample args keep those rows only."""

@@ -10,6 +10,7 @@ from neurode.core.closure import AbstractOpenField
 from neurode.core.equation import Equation
 from neurode.fused import device, kernel
 from neurode.fused.field import ReadField, Unreadable
+from neurode.fused.native_solve import Slots
 from neurode.fused.reading import Place, read
 from neurode.integration.problem import Problem
 from neurode.integration.solution import DenseOutput, DenseTable, Solution, Stats
@@ -22,6 +23,7 @@ class Fusible:
     problem: Problem
     field: ReadField
     activation_bytes: int
+    slots: Slots
     which: device.Which = "native"
 
     def run(self) -> Solution:
@@ -45,15 +47,16 @@ class Fusible:
 
     def _kernel_run(self) -> kernel.FusedRun:
         if self.which == "native":
-            return kernel.run(self.problem, self.field, checked=True, activation_bytes=self.activation_bytes)
+            kept, slots = self.activation_bytes, self.slots
+            return kernel.run(self.problem, self.field, checked=True, activation_bytes=kept, slots=slots)
         from neurode.fused.triton.solving import run
 
         return run(self.problem, self.field)
 
 
-def fusible(problem: Problem, activation_bytes: int, *, insisted: bool) -> Fusible | Unreadable:
-    """The problem as a kernel takes it, or why it does not. activation_bytes: see `kernel.run`. insisted: is there
-    nothing else that may make the solve?"""
+def fusible(problem: Problem, activation_bytes: int, slots: Slots, *, insisted: bool) -> Fusible | Unreadable:
+    """The problem as a kernel takes it, or why it does not. activation_bytes, slots: see `kernel.run`. insisted: is
+    there nothing else that may make the solve?"""
     which = device.kernel_of(problem.equation.layout.device)
     reason = device.missing(which, insisted=insisted)
     if reason is not None:
@@ -69,13 +72,15 @@ def fusible(problem: Problem, activation_bytes: int, *, insisted: bool) -> Fusib
     field = read(equation.f, equation.args, Place(layout.unpack(problem.y0), times.first, times.last))
     if isinstance(field, Unreadable):
         return field
-    reason = _refusal(which, problem, field)
-    return Unreadable(reason) if reason is not None else Fusible(problem, field, activation_bytes, which)
+    reason = _refusal(which, problem, field, slots)
+    return Unreadable(reason) if reason is not None else Fusible(problem, field, activation_bytes, slots, which)
 
 
-def _refusal(which: device.Which, problem: Problem, field: ReadField) -> str | None:
+def _refusal(which: device.Which, problem: Problem, field: ReadField, slots: Slots) -> str | None:
     if which == "native":
         return kernel.refusal(problem, field)
+    if slots is not None:
+        return "the kernel of this device keeps all accepted states"
     from neurode.fused.triton.packing import refusal
 
     return kernel.common_refusal(problem, field) or refusal(problem, field)

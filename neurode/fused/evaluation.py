@@ -20,8 +20,10 @@ FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "sin": torch.sin,
+    "square": torch.square,
+    "cube": lambda x: x**3,
 }
-"""Each activation of `neurode.fused.field.ACTIVATIONS` as a function of torch."""
+"""Each of `neurode.fused.field.ACTIVATIONS` and `POWERS` as a function of torch."""
 
 _CLOCKS = {"t": lambda t: t, "sin": torch.sin, "cos": torch.cos}
 

@@ -13,6 +13,9 @@ ACTIVATIONS = ("identity", "tanh", "silu", "softplus", "relu", "elu", "gelu", "g
 """The activations a layer may have, as torch's functions of these names with their default settings ("gelu" by erf,
 "gelu_tanh" by its tanh approximation). Their order is their number in the C interface."""
 
+POWERS = ("square", "cube")
+"""What may stand in an activation's place. Their numbers there follow those of the activations."""
+
 CLOCKS = ("t", "sin", "cos")
 """What a layer may know of time: t itself, or sin(rate t), cos(rate t). Their order is their number there too."""
 
@@ -33,8 +36,8 @@ class TimeTerm:
 class Layer:
     """x -> activation(weight x + bias + time terms) + skip x.
 
-    weight: (W_out, W_in). bias: (W_out,), (R, W_out), or None. activation: of `ACTIVATIONS`. skip: 0 for none, else
-    W_in == W_out.
+    weight: (W_out, W_in). bias: (W_out,), (R, W_out), or None. activation: of `ACTIVATIONS` or `POWERS`. skip: 0 for
+    none, else W_in == W_out.
     """
 
     weight: torch.Tensor

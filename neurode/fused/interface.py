@@ -3,11 +3,13 @@
 import ctypes
 from ctypes import POINTER, Structure, c_char_p, c_double, c_int32, c_int64, c_void_p
 
-ABI = 5
+ABI = 6
 """Counts changes of the interface; a library with another number is not used."""
 
 CLOCK_ONE = 3
 """The clock of a bias that does not change; those of fused.field.CLOCKS come before it."""
+DONE, UNFINISHED = 0, 1
+"""What a call answers; anything else: out of memory."""
 SAVES = ("ts", "end", "steps", "dense")
 
 
@@ -110,6 +112,8 @@ class ProblemStruct(Structure):
         ("num_times", c_int64),
         ("time_stride", c_int64),
         ("activation_bytes", c_int64),
+        ("slots", c_int64),
+        ("patience", c_double),
         ("dtype", c_int32),
         ("joint", c_int32),
         ("save", c_int32),
@@ -147,8 +151,12 @@ def declare(library: ctypes.CDLL) -> None:
     signatures = {
         "neurode_variant_name": (c_char_p, ()),
         "neurode_use_variant": (c_int32, (c_char_p,)),
-        "neurode_forward": (c_void_p, (POINTER(ProblemStruct), POINTER(OutcomeStruct))),
-        "neurode_backward": (c_int32, (POINTER(ProblemStruct), c_void_p, POINTER(PullbackStruct))),
+        "neurode_forward": (c_int32, (POINTER(ProblemStruct), POINTER(OutcomeStruct), POINTER(c_void_p))),
+        "neurode_backward": (
+            c_int32,
+            (POINTER(ProblemStruct), c_void_p, POINTER(PullbackStruct), POINTER(c_void_p)),
+        ),
+        "neurode_abandon": (None, (c_void_p,)),
         "neurode_kept_bytes": (c_int64, (c_void_p,)),
         "neurode_steps": (None, (POINTER(ProblemStruct), c_void_p, c_int64, c_void_p)),
         "neurode_dense": (None, (POINTER(ProblemStruct), c_void_p, c_int64, c_void_p, c_void_p)),

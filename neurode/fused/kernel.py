@@ -9,7 +9,7 @@ import torch
 from neurode.core.transforms import active, forward_mode, one_by_one
 from neurode.fused.field import ReadField
 from neurode.fused.library import status
-from neurode.fused.native_solve import AcceptedSteps, NativeSolve
+from neurode.fused.native_solve import AcceptedSteps, NativeSolve, Slots
 from neurode.fused.replay import differentiable_gradients
 from neurode.integration.backward_stats import BackwardMeter, BackwardStats
 from neurode.integration.controller import ConstantSteps
@@ -137,13 +137,14 @@ def run(
     probed: bool | None = None,
     checked: bool = False,
     activation_bytes: int = ACTIVATION_BYTES,
+    slots: Slots = None,
 ) -> FusedRun:
     """Solve.
 
     probed: does f(t0, y0) count as called for every sample, as it is in the eager engine to find out what f depends on?
     None: as there, wherever gradients are enabled. checked: was `refusal` asked before? Raises ValueError for what it
     names. activation_bytes: to be spent at most on activations that the way back of a joint solve need then not compute
-        again.
+        again. slots: states that it may keep for the way back; the others are made again.
     """
     reason = None if checked else refusal(problem, field)
     if reason is not None:
@@ -159,7 +160,7 @@ def run(
     if not wanted:
         solve = NativeSolve(problem, field, probed=probed, keep=False)
         return _fused_run(solve.take_outputs(), None, solve)
-    job = _Job(problem, field, probed, BackwardStats(), activation_bytes)
+    job = _Job(problem, field, probed, BackwardStats(), activation_bytes, slots)
     outputs = _FusedSolve.apply(job, problem.y0, ts, *tensors)
     assert job.solve is not None
     return _fused_run(outputs, job.stats, job.solve)
@@ -179,6 +180,7 @@ class _Job:
     probed: bool
     stats: BackwardStats
     activation_bytes: int
+    slots: Slots
     solve: NativeSolve | None = None
 
 
@@ -189,8 +191,9 @@ class _FusedSolve(torch.autograd.Function):
     def forward(ctx, job: _Job, y0: torch.Tensor, ts: torch.Tensor | None, *tensors: torch.Tensor):
         # The numbers of these inputs are those of the job's own problem and field.
         job.solve = NativeSolve(
-            job.problem, job.field, probed=job.probed, keep=True, activation_bytes=job.activation_bytes
-        )
+            job.problem, job.field, probed=job.probed, keep=True, activation_bytes=job.activation_bytes,
+            slots=job.slots,
+        )  # fmt: skip
         job.stats.kept_bytes = job.solve.kept_bytes
         # Saved so that autograd notices when one of them is changed in place before the backward pass.
         ctx.save_for_backward(y0, ts, *tensors)

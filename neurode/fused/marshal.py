@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from neurode.fused.field import ACTIVATIONS, CLOCKS, Layer, ReadField
+from neurode.fused.field import ACTIVATIONS, CLOCKS, POWERS, Layer, ReadField
 from neurode.fused.interface import (
     CLOCK_ONE,
     SAVES,
@@ -29,8 +29,12 @@ from neurode.methods.tableau import Tableau
 
 SETTINGS = ("proportional", "integral", "derivative", "safety", "factor_min", "factor_max", "min_step", "max_step")
 """What AdaptiveSteps and the struct call alike."""
+KINDS = (*ACTIVATIONS, *POWERS)
+"""By the number of a layer's activation in the C interface."""
 MOST_TIMES, HELD_BYTES = 64, 1_000_000
 """So many arrays of times are held, and none that is larger."""
+PATIENCE = 0.1
+"""Seconds after which a call comes back unfinished, so that Python can look whether it was interrupted."""
 LEAST_PRODUCTS = 250_000
 """Multiplications in one call of the field, for all samples, that are worth a thread: to wake it takes as long."""
 
@@ -46,9 +50,11 @@ class Packet:
         probed: bool,
         keep: bool,
         activation_bytes: int = 0,
+        slots: int = 0,
         gradients: tuple[torch.Tensor | None, ...] = (),
     ):
-        """activation_bytes: to be spent on what the way back need not compute again. gradients: where those of the
+        """activation_bytes: to be spent on what the way back need not compute again. slots: as the struct has them.
+        gradients: where those of the
         field's tensors go, in their order; none for the way forward."""
         y0 = problem.y0 if problem.y0.is_contiguous() else problem.y0.detach().contiguous()
         self._shelf = field.shelf.setdefault("structs", [])
@@ -64,8 +70,8 @@ class Packet:
         self.struct = ProblemStruct(
             self._field.address, ctypes.addressof(method), ctypes.addressof(control), y0.data_ptr(), times.address,
             None if lengths is None else lengths.ctypes.data, samples, times.count, times.stride, activation_bytes,
-            y0.dtype is torch.float64, problem.times.host.ndim == 1, SAVES.index(problem.save.what), probed, keep,
-            workers(problem, field),
+            slots, PATIENCE, y0.dtype is torch.float64, problem.times.host.ndim == 1,
+            SAVES.index(problem.save.what), probed, keep, workers(problem, field),
         )  # fmt: skip
 
     def close(self) -> None:
@@ -130,7 +136,7 @@ class _FieldStructs:
         weight = layer.weight.detach()
         struct.out_stride, struct.in_stride = weight.stride()
         struct.width_out, struct.width_in = weight.shape
-        struct.skip, struct.activation = layer.skip, ACTIVATIONS.index(layer.activation)
+        struct.skip, struct.activation = layer.skip, KINDS.index(layer.activation)
         terms = [] if layer.bias is None else [(CLOCK_ONE, 1.0, layer.bias)]
         terms += [(CLOCKS.index(term.clock), term.rate, term.weight) for term in layer.time]
         rows = _array(TermStruct, len(terms))()
@@ -201,7 +207,7 @@ def _method(tableau: Tableau, error_order: int) -> tuple[MethodStruct, tuple]:
     addresses = [None if array is None else array.ctypes.data for array in arrays]
     degree = tableau.dense_matrix.shape[1]
     struct = MethodStruct(
-        *addresses, tableau.num_stages, degree, int(tableau.fsal), tableau.order, error_order, 0
+        *addresses, tableau.num_stages, degree, int(tableau.fsal), error_order - 1, error_order, 0
     )  # fmt: skip
     return struct, tuple(arrays)
 

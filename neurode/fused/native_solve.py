@@ -1,13 +1,16 @@
 """One solve by the native library: its results, and what it keeps for the way back."""
 
 import ctypes
+from contextlib import nullcontext
 from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from neurode.fused.field import ReadField
-from neurode.fused.interface import OutcomeStruct, PullbackStruct
+from neurode.fused.interface import DONE, UNFINISHED, OutcomeStruct, PullbackStruct
 from neurode.fused.library import library
 from neurode.fused.marshal import Packet, lanes_of
 from neurode.integration.problem import Problem
@@ -24,6 +27,10 @@ class AcceptedSteps:
     anchor_end: np.ndarray
 
 
+Slots = int | Literal["log"] | None
+"""How many states a solve may keep for its way back: None for all, "log" for twice the binary digits of the steps."""
+
+
 class NativeSolve:
     """Runs on construction.
 
@@ -32,12 +39,32 @@ class NativeSolve:
     *shape of the packed y0).
     """
 
-    def __init__(self, problem: Problem, field: ReadField, *, probed: bool, keep: bool, activation_bytes: int = 0):
-        self._handle = None
+    def __init__(
+        self,
+        problem: Problem,
+        field: ReadField,
+        *,
+        probed: bool,
+        keep: bool,
+        activation_bytes: int = 0,
+        slots: Slots = None,
+    ):
+        # Written by the library itself: an interrupt leaves nothing that nobody frees.
+        self._handle = ctypes.c_void_p()
         self.probed = probed
+        # What save keeps of each step in any case is what the way back needs.
+        self._slots = {None: 0, "log": -1}.get(slots, slots) if problem.save.what in ("ts", "end") else 0
+        self._lock = Lock()
         what, y0 = problem.save.what, problem.y0
         kept = keep or what in ("steps", "dense")
-        sent = Packet(problem, field, probed=probed, keep=kept, activation_bytes=activation_bytes if keep else 0)
+        sent = Packet(
+            problem,
+            field,
+            probed=probed,
+            keep=kept,
+            activation_bytes=activation_bytes if keep else 0,
+            slots=self._slots,
+        )
         self.samples, self.dim = sent.struct.samples, field.dim
         lanes = lanes_of(problem.times, self.samples)
         self.ends = torch.empty((2, lanes), dtype=torch.float64, device="cpu")
@@ -46,9 +73,8 @@ class NativeSolve:
         rows = {"end": 1, "steps": 0}.get(what, sent.struct.num_times)
         values = y0.new_empty((rows, *y0.shape))
         outcome = OutcomeStruct(values.data_ptr() or None, self.ends.data_ptr(), self.counts.data_ptr())
-        self._handle = library().neurode_forward(ctypes.byref(sent.struct), ctypes.byref(outcome))
-        if not self._handle:
-            raise MemoryError("the native solve ran out of memory.")
+        arguments = ctypes.byref(sent.struct), ctypes.byref(outcome), ctypes.byref(self._handle)
+        _call(library().neurode_forward, arguments, "the native solve ran out of memory.")
         if what == "steps":
             rows = int(self.accepted.max()) + 1
             values = y0.new_empty((rows, *y0.shape))
@@ -105,7 +131,7 @@ class NativeSolve:
         """(gradient of y0, calls of the field). bars: gradients of values, and of starts and stages if
         there are any. gradients: of the field's tensors, filled in; None where
         unwanted. times_bar: float64, like the times, zeros to be added to."""
-        sent = Packet(problem, field, probed=self.probed, keep=True, gradients=gradients)
+        sent = Packet(problem, field, probed=self.probed, keep=True, slots=self._slots, gradients=gradients)
         values_bar, *others = bars
         if values_bar is None:
             values_bar = problem.y0.new_zeros((len(problem.times.host), *problem.y0.shape))
@@ -115,12 +141,25 @@ class NativeSolve:
         address = None if times_bar is None else times_bar.data_ptr()
         addresses = (None if bar is None else bar.data_ptr() or None for bar in given)
         pullback = PullbackStruct(*addresses, y0_bar.data_ptr(), address, 0)
-        if library().neurode_backward(ctypes.byref(sent.struct), self._handle, ctypes.byref(pullback)) != 0:
-            raise MemoryError("the native way back ran out of memory.")
+        way = ctypes.c_void_p()
+        arguments = ctypes.byref(sent.struct), self._handle, ctypes.byref(pullback), ctypes.byref(way)
+        with self._lock if self._slots else nullcontext():
+            try:
+                _call(library().neurode_backward, arguments, "the native way back ran out of memory.")
+            finally:
+                library().neurode_abandon(way)  # where it was interrupted; else there is none
         sent.close()
         return y0_bar, pullback.evaluations
 
     def __del__(self):
         if self._handle:
             library().neurode_free(self._handle)
-            self._handle = None
+            self._handle = ctypes.c_void_p()
+
+
+def _call(function: Any, arguments: tuple, sentence: str) -> None:
+    """Call until it is done. It comes back every tenth of a second, and between two calls Python sees its signals:
+    KeyboardInterrupt is raised here."""
+    while (answer := function(*arguments)) != DONE:
+        if answer != UNFINISHED:
+            raise MemoryError(sentence)

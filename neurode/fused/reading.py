@@ -148,8 +148,6 @@ def _reason_against(y0: torch.Tensor) -> str | None:
         return "the state is no plain tensor with at least one axis and one number"
     if y0.device.type not in ("cpu", "cuda") or y0.layout != torch.strided:
         return f"the state is on {y0.device}, and kernels run on the CPU and on CUDA devices"
-    if torch.is_autocast_enabled(y0.device.type):
-        return "autocast is on"
     if torch.compiler.is_compiling() or active() or forward_mode():
         return "a transform of torch (func, compile, forward mode) is in force"
     if not (_len_torch_function_stack() or _len_torch_dispatch_stack()):

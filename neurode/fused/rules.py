@@ -163,6 +163,17 @@ def _activation(name: str, **defaults: Any) -> Callable:
     return rule
 
 
+def _power(tracer: Any, x: Any, exponent: Any) -> Form:
+    names = {2: "square", 3: "cube"}
+    if isinstance(exponent, torch.Tensor) or exponent not in names or tracer.form_of(x) is None:
+        raise CannotRead("it takes another power than the second or third")
+    return tracer.algebra.activated(tracer.form_of(x), names[exponent])
+
+
+def _square(tracer: Any, x: Any) -> Form:
+    return _power(tracer, x, 2)
+
+
 def _gelu(tracer: Any, x: Any, approximate: str = "none") -> Form:
     return tracer.algebra.activated(tracer.form_of(x), "gelu" if approximate == "none" else "gelu_tanh")
 
@@ -215,6 +226,8 @@ def _rules() -> dict[Any, Callable]:
         _narrow: _everywhere("narrow"),
         _split: _everywhere("split"),
         _chunk: _everywhere("chunk"),
+        _power: _everywhere("pow", "__pow__"),
+        _square: _everywhere("square"),
         _gelu: _everywhere("gelu"),
         _sigmoid: _everywhere("sigmoid", "expit"),
         _sine: _everywhere("sin"),

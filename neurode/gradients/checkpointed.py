@@ -62,7 +62,11 @@ class Checkpointed(AbstractGradient):
 
     @property
     def reason_against_kernel(self) -> str | None:
-        return None if self.k is None else f"it keeps every accepted state, and k={self.k!r} asks for fewer"
+        return None
+
+    @property
+    def kept_states(self) -> Slots | None:
+        return self.k
 
     @property
     def graph_limit(self) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from neurode.gradients.schedule import Slots
 from neurode.integration.backward_stats import BackwardStats
 from neurode.integration.problem import Problem, Trajectory
 
@@ -47,6 +48,11 @@ class AbstractGradient(ABC):
     def graph_limit(self) -> int:
         """Bytes of activations that the solve may keep for its way back, by default."""
         return 0
+
+    @property
+    def kept_states(self) -> Slots | None:
+        """How many states a kernel may keep for its way back; None for all."""
+        return None
 
     @abstractmethod
     def run(self, problem: Problem) -> Differentiated:

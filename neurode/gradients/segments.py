@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from neurode.core.errors import Status
+from neurode.core.transforms import host_array
 from neurode.gradients.event_times import with_event_times
 from neurode.gradients.gradient import AbstractGradient
 from neurode.gradients.outcome import Outcome
@@ -22,6 +23,7 @@ from neurode.integration.events import EventLog, EventRows, Watched, called_as_f
 from neurode.integration.problem import Problem
 from neurode.integration.solution import DenseTable
 from neurode.integration.stops import forced_stops
+from neurode.integration.watch import condition_of
 
 SUCCESS = int(Status.SUCCESS)
 
@@ -70,7 +72,8 @@ class _Books:
         """Take a part in. Which of its lanes go on?"""
         lanes = part.lanes
         self.status[lanes], self.reached[lanes] = outcome.status, outcome.reached
-        self.last_size[lanes] = outcome.last_size
+        # A part of no length, from an event at its end to that end, makes no step.
+        self.last_size[lanes] = np.where(outcome.last_size > 0, outcome.last_size, self.last_size[lanes])
         for total, own in zip(
             (self.steps, self.accepted, self.evaluations, self.jacobians),
             (outcome.steps, outcome.accepted, outcome.evaluations, outcome.jacobians),
@@ -106,7 +109,9 @@ class _Books:
                 continue
             if time == end[lane]:
                 self.status[whole] = int(Status.SUCCESS)
-            elif abs(time - begin[lane]) <= ROUNDING * max(abs(begin[lane]), abs(end[lane])):
+            elif not part.is_continued[lane] and abs(time - begin[lane]) <= ROUNDING * np.fmax(
+                abs(begin[lane]), abs(end[lane])
+            ):
                 self.status[whole] = int(Status.EVENTS_PILE_UP)
             else:
                 going[lane] = row, numbers
@@ -219,6 +224,7 @@ def _following(books: _Books, part: Part, stops: _Stops, outcome: Outcome) -> Pa
     places = torch.from_numpy(lanes).to(device)
     equation = part.problem.equation.select(places) if layout.per_sample else part.problem.equation
     y = outcome.values.index_select(0, torch.from_numpy(stops.row).to(device))
+    sides = _sides(books, stops, equation, np.atleast_1d(part.problem.times.last)[lanes], y.detach())
     y = _jumped(books, stops, equation, stops.t, y)
     whole = part.lanes[lanes]
     times, rows = following_times(problem, whole, stops.begin, stops.t)
@@ -243,7 +249,7 @@ def _following(books: _Books, part: Part, stops: _Stops, outcome: Outcome) -> Pa
         max_steps=of_lanes(problem.max_steps, books.steps),
         max_evaluations=of_lanes(problem.max_evaluations, books.evaluations),
         stops=forced_stops(problem.controller.step_t, times),
-        events=Watched(books.events, books.fired[:, whole]) if books.events else None,
+        events=Watched(books.events, books.fired[:, whole], sides) if books.events else None,
         callbacks=None if problem.callbacks is None else problem.callbacks.renumbered(whole),
         first_size=size if isinstance(problem.controller, AdaptiveSteps) else None,
     )
@@ -251,6 +257,25 @@ def _following(books: _Books, part: Part, stops: _Stops, outcome: Outcome) -> Pa
     for moved in stops.jumps:
         jumped[moved] = True
     return Part(following, whole, rows, breaks, ~jumped)
+
+
+@torch.no_grad()
+def _sides(books: _Books, stops: _Stops, equation, t: np.ndarray, y: torch.Tensor) -> np.ndarray:
+    """(events, lanes), the sign of each condition where lanes came to a jump of the field at t; 0 for the others. An
+    event at the jump itself changes it between the last time before and the first one behind."""
+    sides = np.zeros((len(books.events), len(stops.lane)))
+    at_break = np.ones(len(stops.lane), dtype=bool)
+    for moved in stops.jumps:
+        at_break[moved] = False
+    places = np.flatnonzero(at_break)
+    if not len(places):
+        return sides
+    chosen = torch.from_numpy(places).to(y.device)
+    own = equation.select(chosen) if equation.layout.per_sample else equation
+    for number, event in enumerate(books.events):
+        value, _ = condition_of(event, number, own, t[places], y.index_select(0, chosen))
+        sides[number, places] = np.sign(host_array(value.double()))
+    return np.nan_to_num(sides)
 
 
 def _jumped(books: _Books, stops: _Stops, equation, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

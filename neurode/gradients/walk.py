@@ -3,8 +3,7 @@
 The node goes by torch.func as well as by autograd: backwards along the trail, forwards (tangents) through the loop.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -14,6 +13,7 @@ from torch.autograd import forward_ad
 from neurode.core.closure import AbstractOpenField
 from neurode.core.equation import Equation
 from neurode.core.held import Held, held_by
+from neurode.core.precision import autocast_aside
 from neurode.core.tape import Tape, captured, hooks_aside
 from neurode.core.transforms import (
     above,
@@ -64,7 +64,7 @@ def solve_with_trail(
 
 
 def _kept_graphs(problem: Problem, parameters: list[torch.Tensor], wants_args: list[bool], limit: int) -> KeptGraphs:
-    tape = Tape(problem.equation, parameters, wants_args=wants_args, time=problem.times.tensor is not None)
+    tape = Tape(problem.equation.uncached(), parameters, wants_args=wants_args, time=problem.times.tensor is not None)
     return KeptGraphs(tape, limit, problem.lanes)
 
 
@@ -86,6 +86,10 @@ def _without_graphs(problem: Problem) -> Problem:
         problem = replace(problem, equation=replace(equation, f=equation.f.taken_off()))
     tensors = [problem.y0, problem.times.tensor, *equation.args_tensors]
     return _with_tensors(problem, [None if tensor is None else bare(tensor) for tensor in tensors])
+
+
+def _uncached(problem: Problem) -> Problem:
+    return replace(problem, equation=problem.equation.uncached())
 
 
 def _with_tensors(problem: Problem, tensors: list[torch.Tensor | None]) -> Problem:
@@ -119,7 +123,6 @@ class _Job:
     held: Held
     level: int
     trajectory: Trajectory | None = None
-    precision: Callable[[], AbstractContextManager] = nullcontext
     stats: BackwardStats = field(default_factory=BackwardStats)
     graphs: KeptGraphs | None = None
 
@@ -127,10 +130,9 @@ class _Job:
         """The forward pass."""
         problem, graphs = self.problem, self.graphs
         self.trail.begin(problem)
-        self.precision = _precision(problem.y0.device.type)
-        # Calls with and without a graph must not share what autocast has cast.
-        with nullcontext() if graphs is None else self.precision():
-            trajectory = integrate(problem, traced=False, first=self.first, journal=self.trail.note, keeper=graphs)
+        if graphs is not None:
+            problem = _uncached(problem)
+        trajectory = integrate(problem, traced=False, first=self.first, journal=self.trail.note, keeper=graphs)
         self.stats.kept_bytes = _bytes(self.trail.kept(), apart=[problem.y0]) + (0 if graphs is None else graphs.bytes)
         return trajectory
 
@@ -139,7 +141,7 @@ class _Job:
         if self.graphs is not None:
             self.graphs.tape.restart()
             return self.graphs.tape
-        equation = self.problem.equation
+        equation = self.problem.equation.uncached()
         return Tape(
             replace(equation, count=type(equation.count)()),
             self.parameters,
@@ -153,8 +155,9 @@ class _Job:
         tape = self._tape(needs)
         before = tape.equation.count.calls + self.trail.evaluations
         meter = BackwardMeter(self.stats, self.problem.y0.device)
-        with self.held.as_found(), hooks_aside(self.parameters), self.precision(), meter:
-            y_bar, ts_bar = self.trail.pull_back(WayBack(self.problem, self.trajectory, tape, bars))
+        aside = autocast_aside(self.problem.y0.device.type)
+        with self.held.as_found(), hooks_aside(self.parameters), aside, meter:
+            y_bar, ts_bar = self.trail.pull_back(WayBack(_uncached(self.problem), self.trajectory, tape, bars))
         self.stats.num_evaluations = tape.equation.count.calls + self.trail.evaluations - before
         return (y_bar, ts_bar, *tape.sums)
 
@@ -316,12 +319,3 @@ def _bytes(tensors: Iterable[torch.Tensor], *, apart: list[torch.Tensor]) -> int
     known = {tensor.untyped_storage().data_ptr() for tensor in apart}
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
     return sum(size for place, size in storages.items() if place not in known)
-
-
-def _precision(device: str) -> Callable[[], AbstractContextManager]:
-    """Makes the context that sets autocast as it is now: on the way back f must be rounded as it was on the way."""
-    if not torch.amp.is_autocast_available(device):
-        return nullcontext
-    enabled, dtype = torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
-    # No cache: a weight that is cast while a state is made again has no graph, and must not be reused for the gradient.
-    return partial(torch.autocast, device, dtype=dtype, enabled=enabled, cache_enabled=False)

@@ -4,6 +4,7 @@ done.
 JointClock decides with Python floats for one lane; LaneClock with arrays for many, of which those that are done leave.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,17 @@ class Interval:
     def part(self, lanes: np.ndarray) -> "Interval":
         """That of some of the lanes (bool mask, or places)."""
         return Interval(self.t[lanes], self.t_end[lanes], self.anchor[lanes], self.anchor_end[lanes])
+
+    @property
+    def inner_end(self) -> HostTime:
+        """Times before it lie inside the step. That is t_end where a row of ts made the step end there; a row that lies
+        at t_end by chance is read inside, since only so does it carry the gradient of its time."""
+        if isinstance(self.t_end, np.ndarray):
+            beyond = np.nextafter(self.t_end, np.where(self.t_end >= self.t, np.inf, -np.inf))
+            return np.where(self.anchor_end >= 0, self.t_end, beyond)
+        if self.anchor_end >= 0:
+            return self.t_end
+        return math.nextafter(self.t_end, math.inf if self.t_end >= self.t else -math.inf)
 
 
 def constant_mesh(times: np.ndarray, step_size: float | None) -> tuple[np.ndarray, np.ndarray]:

@@ -96,14 +96,18 @@ def events_of(given: "Event | Condition | Sequence[Event | Condition] | None") -
 
 @dataclass(frozen=True)
 class Watched:
-    """The events of a solve. fired: (events, lanes), how often each has happened before this solve begins."""
+    """The events of a solve. fired: (events, lanes), how often each has happened before this solve begins. sides:
+    (events, lanes), the sign of each condition where the solve before ended that this one goes on from, 0 where there
+    was none or the state has jumped."""
 
     events: tuple[Event, ...]
     fired: np.ndarray
+    sides: np.ndarray
 
     @classmethod
     def of(cls, events: tuple[Event, ...], lanes: int) -> "Watched | None":
-        return cls(events, np.zeros((len(events), lanes), dtype=int)) if events else None
+        shape = len(events), lanes
+        return cls(events, np.zeros(shape, dtype=int), np.zeros(shape)) if events else None
 
 
 @dataclass(frozen=True)

@@ -183,12 +183,12 @@ class Recorder:
         if anyway or self.dense is not None:
             return None
         if lanes is not None:
-            return NOTHING if self.lane_outputs is None else self.lane_outputs.reading(lanes, interval.t_end)
+            return NOTHING if self.lane_outputs is None else self.lane_outputs.reading(lanes, interval.inner_end)
         times, place = self.sorted_times, self.next_output
         if self.what != "ts" or place >= len(times):
             return NOTHING
-        forward = interval.t_end >= interval.t
-        inside = times[place] < interval.t_end if forward else times[place] > interval.t_end
+        end = interval.inner_end
+        inside = times[place] < end if interval.t_end >= interval.t else times[place] > end
         return None if inside else NOTHING
 
     def written(self) -> WrittenRows:
@@ -244,7 +244,9 @@ class Recorder:
         t, t_end = interval.t, interval.t_end
         forward, stopped = t_end >= t, marks is not None and marks.last.any()
         # Up to an event that stops the lane everything is read inside, also what is asked for there.
-        limit = t_end if not stopped else float(np.nextafter(marks.end[0], np.inf if forward else -np.inf))
+        limit = interval.inner_end
+        if stopped:
+            limit = float(np.nextafter(marks.end[0], np.inf if forward else -np.inf))
         while stop < len(times) and (times[stop] < limit if forward else times[stop] > limit):
             stop += 1
         end = stop
@@ -265,7 +267,7 @@ class Recorder:
         """Many lanes: rows of ts in (t, t_end] of each."""
         assert self.lane_outputs is not None
         inner = ends = None
-        before = at = interval.t_end
+        before, at = interval.inner_end, np.where(interval.anchor_end >= 0, interval.t_end, np.nan)
         if marks is not None:
             stopped = ~np.isnan(marks.end)
             behind = np.nextafter(marks.end, np.where(interval.t_end >= interval.t, np.inf, -np.inf))

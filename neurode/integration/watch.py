@@ -74,7 +74,7 @@ class Watch:
         self.events, self.stepper = watched.events, stepper
         self.fired = watched.fired.copy()
         shape = len(self.events), lanes
-        self.value, self.side = np.zeros(shape), np.zeros(shape)
+        self.value, self.side = np.zeros(shape), watched.sides.copy()
         self.begun = np.zeros(lanes, dtype=bool)
         self.looks = max(event.looks for event in self.events)
         self.directions = np.array([event.direction for event in self.events])[:, None]
@@ -87,11 +87,9 @@ class Watch:
         that is NaN; None for none."""
         step = _StepView(equation, self.stepper, interval, y, result)
         fresh = np.flatnonzero(~self.begun[lanes])
-        if len(fresh):
-            self._begin(step, lanes, fresh)
+        crossings = self._begin(step, lanes, fresh) if len(fresh) else []
         everyone = np.arange(len(lanes))
         value, side, before = self.value[:, lanes], self.side[:, lanes], 0.0
-        crossings = []
         for number in range(1, self.looks + 1):
             theta = number / self.looks
             new = self._values_everywhere(step, theta, everyone)
@@ -107,19 +105,25 @@ class Watch:
         marks = self._marks(step, lanes, np.array(crossings)) if crossings else None
         return marks, (lost if lost.any() else None)
 
-    def _begin(self, step: _StepView, lanes: np.ndarray, fresh: np.ndarray) -> None:
+    def _begin(self, step: _StepView, lanes: np.ndarray, fresh: np.ndarray) -> list[tuple]:
         """Conditions where these lanes begin. One that is zero there, as far as its tolerance can tell, has the sign
-        that it gets next: the event at the beginning does not happen again."""
+        that it gets next: the event at the beginning does not happen again. Where it is known on which side the solve
+        before ended, a condition that is on the other one now passes here: as a crossing with an empty bracket."""
         self.begun[lanes[fresh]] = True
-        zero = np.zeros(len(fresh))
+        zero, crossings = np.zeros(len(fresh)), []
         for number, event in enumerate(self.events):
             value, rate = self._value_and_rate(step, event, number, zero, fresh)
             near = NEAR * self._tolerance(step, event, fresh)
             forward = np.where(step.size[fresh] >= 0, 1.0, -1.0)
             side, moving = np.sign(value), np.sign(rate) * forward
             at_zero = (side * moving <= 0) & (np.abs(value) <= near * np.abs(rate))
+            known = self.side[number, lanes[fresh]]
+            passed = (known != 0) & (side != known) & ~np.isnan(side) & (event.direction * known <= 0)
+            crossings += [(number, place, 0.0, 0.0, 0.0, 0.0, 0.0) for place in fresh[passed]]
             self.value[number, lanes[fresh]] = value
-            self.side[number, lanes[fresh]] = np.where(at_zero, moving, side)
+            kept = (known != 0) & (side == known)
+            self.side[number, lanes[fresh]] = np.where(at_zero & ~kept, moving, side)
+        return crossings
 
     def _value_and_rate(self, step: _StepView, event: Event, number: int, theta: np.ndarray, places: np.ndarray):
         """A condition and its derivative along the solution; by a difference where autograd does not follow it."""

@@ -8,14 +8,16 @@ import torch
 
 from neurode.core.equation import AbstractEquation, Equation
 from neurode.core.tape import TapeScope
-from neurode.methods.slopes import Slopes, advance, combination, step_size, traced_advance
-from neurode.methods.stepper import AbstractStepper, KeptStep, Replayed, StepGradient, StepResult, StepTime
+from neurode.methods.method_table import AbstractTableStepper
+from neurode.methods.slopes import Slopes, advance, combination, traced_advance
+from neurode.methods.step_times import step_size
+from neurode.methods.stepper import KeptStep, Replayed, StepGradient, StepResult, StepTime
 from neurode.methods.tableau import Tableau
 from neurode.methods.whole_step import WholeStep
 
 
 @dataclass(frozen=True)
-class ExplicitRungeKutta(AbstractStepper):
+class ExplicitRungeKutta(AbstractTableStepper):
     """The method of a tableau. Good for non-stiff problems; stiff ones force it to tiny steps.
 
     whole: makes its steps in one call each, where the equation is the one it was prepared for; None: stage by stage.
@@ -37,28 +39,6 @@ class ExplicitRungeKutta(AbstractStepper):
     def weighted(self) -> Slopes:
         """The slopes of an increment: those at the end with no weight (first same as last) take no part."""
         return Slopes(self.tableau, int(np.flatnonzero(self.tableau.b_vector)[-1]) + 1)
-
-    @property
-    def name(self) -> str:
-        return self.tableau.name
-
-    @property
-    def order(self) -> int:
-        return self.tableau.order
-
-    @property
-    def has_error(self) -> bool:
-        return self.tableau.has_error
-
-    @property
-    def carries_first(self) -> bool:
-        return self.tableau.fsal
-
-    @property
-    def error_order(self) -> int:
-        tableau = self.tableau
-        fine = 1 + (tableau.order if tableau.embedded_order is None else tableau.embedded_order)
-        return fine if tableau.coarse_order is None else 2 * fine - (1 + tableau.coarse_order)
 
     @property
     def completes(self) -> bool:
@@ -133,19 +113,6 @@ class ExplicitRungeKutta(AbstractStepper):
         recorded = self.readable.complete_recorded(scope, t, t_end, result.kept.replayed.recorded)
         return replace(result, stages=recorded.stages, kept=KeptStep(scope, Replayed(recorded.stages, recorded)))
 
-    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        matrix = self.tableau.dense_matrix
-        return _powers(theta, matrix.shape[1]) @ matrix.T
-
-    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        matrix = self.tableau.dense_matrix
-        degrees = np.arange(1, matrix.shape[1] + 1)
-        return (np.asarray(theta)[:, None] ** (degrees - 1) * degrees) @ matrix.T
-
-    @property
-    def dense_matrix(self) -> np.ndarray:
-        return self.tableau.dense_matrix
-
     def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
         if self.whole is not None:
             return self.whole.record(scope, t, t_end, y, carried)[1]
@@ -167,7 +134,3 @@ class ExplicitRungeKutta(AbstractStepper):
             return StepGradient(pulled.y, pulled.first, pulled.t, pulled.t_end)
         pulled = recorded.pull_increment(scope, self.tableau.b_vector, y1_bar, stages_bar)
         return StepGradient(y1_bar + pulled.y, pulled.first, pulled.t, pulled.t_end)
-
-
-def _powers(theta: np.ndarray, degree: int) -> np.ndarray:
-    return np.multiply.accumulate(np.repeat(np.asarray(theta)[:, None], degree, axis=1), axis=1)

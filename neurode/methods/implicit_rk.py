@@ -6,20 +6,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurode.core.equation import AbstractEquation, HostTime
+from neurode.core.equation import AbstractEquation
 from neurode.core.tape import Evaluation, TapeScope
-from neurode.core.transforms import host_array, host_number
 from neurode.methods.implicit_tableau import ImplicitTableau, Stages
-from neurode.methods.jacobian import Jacobian, blocks_of, rows_by_graph, widths
-from neurode.methods.newton import Linearisation, Newton, StageEquations, solve_stages, too_wide
-from neurode.methods.slopes import step_size
-from neurode.methods.stage_matrix import dense_matrix, factored, filtered
-from neurode.methods.stage_sums import along, polynomial_slopes, polynomials, time_bars
-from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
+from neurode.methods.linearisation import Linearisation, Systems, recorded_point, system_of
+from neurode.methods.method_table import AbstractTableStepper
+from neurode.methods.newton import Newton
+from neurode.methods.newton_iteration import solve_stages
+from neurode.methods.stage_equations import StageEquations
+from neurode.methods.stage_sums import along, time_bars
+from neurode.methods.step_times import host_time, node_times, size_and_times, step_size
+from neurode.methods.stepper import Replayed, StepGradient, StepResult, StepTime
 
 
 @dataclass(frozen=True)
-class ImplicitRungeKutta(AbstractStepper):
+class ImplicitRungeKutta(AbstractTableStepper):
     """The method of an implicit tableau. Good for stiff problems; on others it costs more than an explicit one.
 
     newton: how its equations are solved. With constant steps they are solved to rounding, with steps by the error to a
@@ -33,45 +34,11 @@ class ImplicitRungeKutta(AbstractStepper):
     newton: Newton = field(default_factory=Newton)
 
     @property
-    def name(self) -> str:
-        return self.tableau.name
-
-    @property
-    def order(self) -> int:
-        return self.tableau.order
-
-    @property
-    def dense_order(self) -> int:
-        return self.tableau.order if self.tableau.dense_order is None else self.tableau.dense_order
-
-    @property
     def linearises(self) -> bool:
         return True
 
-    @property
-    def has_error(self) -> bool:
-        return self.tableau.has_error
-
-    @property
-    def carries_first(self) -> bool:
-        return self.tableau.fsal
-
-    @property
-    def error_order(self) -> int:
-        return 1 + (self.tableau.order if self.tableau.embedded_order is None else self.tableau.embedded_order)
-
     def within(self, rtol: float, atol: float) -> "ImplicitRungeKutta":
         return replace(self, newton=self.newton.within(rtol, atol))
-
-    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        return polynomials(self.tableau.dense_matrix, theta)
-
-    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        return polynomial_slopes(self.tableau.dense_matrix, theta)
-
-    @property
-    def dense_matrix(self) -> np.ndarray:
-        return self.tableau.dense_matrix
 
     def step(
         self,
@@ -83,7 +50,7 @@ class ImplicitRungeKutta(AbstractStepper):
         *,
         traced: bool,
     ) -> StepResult:
-        host = _host(t), _host(t_end)
+        host = host_time(t), host_time(t_end)
         with torch.no_grad():
             known = None if carried is None else carried.detach()
             solved = _solve(self, equation, *host, y.detach(), known)
@@ -99,7 +66,7 @@ class ImplicitRungeKutta(AbstractStepper):
             plain = solved.size
             error = along(solved.stages, tableau.b_error) * plain
             if tableau.filtered is not None:
-                error = filtered(solved.linear.first, tableau.filtered, plain, error)
+                error = solved.linear.filtered(tableau.filtered, error)
         failed = solved.failed if solved.failed.any() else None
         return StepResult(y1, stages, error, stages[-1] if tableau.fsal else None, failed=failed)
 
@@ -120,12 +87,6 @@ class ImplicitRungeKutta(AbstractStepper):
         return replayed.recorded.pull_back(scope, y1_bar, stages_bar, next_bar)
 
 
-def _host(time: StepTime) -> HostTime:
-    if not isinstance(time, torch.Tensor):
-        return time
-    return host_number(time) if time.ndim == 0 else host_array(time).astype(np.float64)
-
-
 @dataclass(frozen=True)
 class _Solved:
     """A step's stages without graphs, and what they were solved with. size: a float, or a column a lane."""
@@ -143,19 +104,15 @@ class _Solved:
         return y + (table @ self.stages.reshape(len(self.stages), -1)).view(self.stages.shape) * self.size
 
 
-def _stage_times(tableau: ImplicitTableau, t: StepTime, t_end: StepTime) -> list[Any]:
-    return [t if c == 0 else t_end if c == 1 else t + c * (t_end - t) for c in tableau.c]
-
-
 def _solve(stepper: ImplicitRungeKutta, equation: AbstractEquation, t, t_end, y, first) -> _Solved:
     """The stages of a step, group by group."""
     tableau, newton, size = stepper.tableau, stepper.newton, step_size(t, t_end, y)
-    times = equation.times(_stage_times(tableau, t, t_end))
+    times = equation.times(node_times(t, t_end, tableau.c))
     stages = y.new_empty(tableau.num_stages, *y.shape)
     stages[0] = equation(times[0], y) if first is None else first
     linear = Linearisation(newton, equation, times[0], y, size)
     failed = np.zeros(equation.layout.lanes(y), dtype=bool)
-    scale = None if newton.share is None else _scale(newton, y)
+    scale = None if newton.share is None else newton.scale(y)
     for group in tableau.groups[1:]:
         places = list(group.places)
         base = _bases(tableau, group, stages, y, size)
@@ -169,13 +126,6 @@ def _solve(stepper: ImplicitRungeKutta, equation: AbstractEquation, t, t_end, y,
         stages[places[0] : places[-1] + 1] = found.k
         failed |= found.failed
     return _Solved(tableau, stages, list(times), size, failed, linear)
-
-
-def _scale(newton: Newton, y: torch.Tensor) -> torch.Tensor:
-    assert newton.rtol is not None
-    assert newton.atol is not None
-    # A component at rest at zero, without an absolute tolerance, must not ask for infinite accuracy.
-    return (y.abs() * newton.rtol + newton.atol).clamp(min=torch.finfo(y.dtype).tiny)
 
 
 def _bases(tableau: ImplicitTableau, group: Stages, stages: torch.Tensor, y: torch.Tensor, size) -> torch.Tensor:
@@ -199,33 +149,32 @@ def _traced(
     matrix is exact and constant; and the step size."""
     tableau, times, size = stepper.tableau, solved.times, solved.size
     if isinstance(t, torch.Tensor):
-        difference = (t_end - t).to(y.dtype)
-        size = difference if difference.ndim == 0 else difference.unsqueeze(1)
-        times = [equation.shaped_time(time.to(y.dtype)) for time in _stage_times(tableau, t, t_end)]
+        size, times = size_and_times(equation, t, t_end, y, tableau.c)
     stages = [equation(times[0], y) if first is None else first]
     arguments = solved.arguments(y.detach())
     for group in tableau.groups[1:]:
         places, done = list(group.places), group.places[0]
-        base = [_along(y, stages, tableau.a_matrix[i, :done], size) for i in places]
+        base = [traced_along(y, stages, tableau.a_matrix[i, :done], size) for i in places]
         if group.explicit:
             stages.append(equation(times[done], base[0]))
             continue
         coefficients = tableau.a_matrix[np.ix_(places, places)]
         with torch.no_grad():
             exact = [solved.linear.at(solved.times[i], arguments[i]) for i in places]
-            matrix = dense_matrix(alike(exact), coefficients, solved.size)
+            system = solved.linear.system(exact, coefficients)
         k = list(solved.stages[places[0] : places[-1] + 1].unbind(0))
         for _ in range(CORRECTIONS):
             values = [
-                equation(times[i], _along(start, k, row, size))
+                equation(times[i], traced_along(start, k, row, size))
                 for i, start, row in zip(places, base, coefficients, strict=True)
             ]
-            k = _corrected(matrix, k, values)
+            k = corrected(system, k, values)
         stages.extend(k)
     return torch.stack(stages), size
 
 
-def _along(y: torch.Tensor, stages: list[torch.Tensor], weights: np.ndarray, size) -> torch.Tensor:
+def traced_along(y: torch.Tensor, stages: list[torch.Tensor], weights: np.ndarray, size) -> torch.Tensor:
+    """y + size sum_j weights[j] stages[j], in operations that autograd follows."""
     total = y
     for stage, weight in zip(stages, weights, strict=True):
         if weight != 0:
@@ -233,23 +182,11 @@ def _along(y: torch.Tensor, stages: list[torch.Tensor], weights: np.ndarray, siz
     return total
 
 
-def _corrected(matrix: torch.Tensor, k: list[torch.Tensor], values: list[torch.Tensor]) -> list[torch.Tensor]:
-    count, width = len(k), matrix.shape[-1] // len(k)
-    rests = [(value - old).reshape(-1, width) for value, old in zip(values, k, strict=True)]
-    found = torch.linalg.solve_ex(matrix, torch.stack(rests, dim=1).reshape(-1, count * width, 1))[0]
-    moved = found.reshape(-1, count, width)
-    # The stages keep their values, whatever they were solved to: all ways to differentiate are of the same solution.
-    moved = moved - moved.detach()
-    return [old + moved[:, i].reshape(old.shape) for i, old in enumerate(k)]
-
-
-def alike(jacobians: list[Jacobian]) -> list[Jacobian]:
-    """Blocks of one width: the stages may not all have been found to be rows."""
-    widest = max(one.width for one in jacobians)
-    return [
-        one if one.width == widest else Jacobian(torch.block_diag(*one.matrix.unbind(0)).unsqueeze(0))
-        for one in jacobians
-    ]
+def corrected(system: Systems, k: list[torch.Tensor], values: list[torch.Tensor]) -> list[torch.Tensor]:
+    """k with the derivative of k + (I - h A x J)^-1 (values - k), and the values that it has: whatever the stages were
+    solved to, all ways to differentiate are of the same solution."""
+    moved = system.solve(torch.stack(values) - torch.stack(k))
+    return list((torch.stack(k) + (moved - moved.detach())).unbind(0))
 
 
 @dataclass(frozen=True)
@@ -297,16 +234,10 @@ class _Recorded:
         """Gradients by the values of f from those of the stages: through the transposed equations of the group."""
         if group.explicit:
             return bars
-        places, newton = list(group.places), self.stepper.newton
-        exact = []
+        places, newton, exact = list(group.places), self.stepper.newton, []
         for i in places:
             call = self.calls[i]
             assert call is not None
-            matrix = blocks_of(
-                rows_by_graph(call.value, call.y), call.y, widths(scope.equation, call.y), newton.largest
-            )
-            if matrix is None:
-                raise ValueError(too_wide(scope.equation, call.y, newton.largest))
-            exact.append(Jacobian(matrix))
+            exact.append(recorded_point(newton, scope.equation, call))
         coefficients = self.stepper.tableau.a_matrix[np.ix_(places, places)]
-        return factored(alike(exact), coefficients, self.solved.size).solve(bars, transposed=True)
+        return system_of(exact, coefficients, self.solved.size, scope.equation, newton).solve(bars, transposed=True)

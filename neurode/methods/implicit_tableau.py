@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from neurode.methods.method_table import AbstractMethodTable
 from neurode.methods.order_conditions import tree_density, tree_order, trees_up_to
 
 NEAR = 2e-12
@@ -27,7 +28,7 @@ class Stages:
 
 
 @dataclass(frozen=True, eq=False)
-class ImplicitTableau:
+class ImplicitTableau(AbstractMethodTable):
     """An implicit Runge-Kutta method: its numbers, its declared orders, and a check that the numbers have them.
 
     Good for defining a method of one's own: `solve(..., method=ImplicitRungeKutta(ImplicitTableau(...)))`.
@@ -69,7 +70,6 @@ class ImplicitTableau:
         self._check_orders()
 
     def _check_orders(self) -> None:
-        dense_order = self.order if self.dense_order is None else self.dense_order
         for tree in trees_up_to(self.order):
             weights, order, target = self._tree_weights(tree), tree_order(tree), 1 / tree_density(tree)
             if abs(self.b_vector @ weights - target) > NEAR:
@@ -80,7 +80,7 @@ class ImplicitTableau:
             off = 0.0 if self.b_error is None else abs(np.asarray(self.b_error) @ weights)
             if order <= (self.embedded_order or 0) and off > NEAR:
                 raise ValueError(f"tableau {self.name!r}: b_error breaks a condition of order {order}.")
-            if order <= max(1, dense_order - 1):
+            if order <= max(1, self.reading_order - 1):
                 powers = np.zeros(max(order, self.dense_matrix.shape[1]))
                 powers[: self.dense_matrix.shape[1]] = weights @ self.dense_matrix
                 powers[order - 1] -= target
@@ -96,16 +96,11 @@ class ImplicitTableau:
         return weights
 
     @property
-    def num_stages(self) -> int:
-        return len(self.b)
-
-    @property
-    def has_error(self) -> bool:
-        return self.b_error is not None
+    def reading_order(self) -> int:
+        return self.order if self.dense_order is None else self.dense_order
 
     @cached_property
     def fsal(self) -> bool:
-        """First same as last: the last stage is f at the step's end, and so the next step's stage 0."""
         return self.c[-1] == 1 and tuple(self.a[-1]) == tuple(self.b)
 
     @cached_property
@@ -115,14 +110,6 @@ class ImplicitTableau:
     @cached_property
     def b_vector(self) -> np.ndarray:
         return np.array(self.b, dtype=np.float64)
-
-    @cached_property
-    def dense_matrix(self) -> np.ndarray:
-        """(stages, degree): coefficients of theta^1 ... theta^degree."""
-        matrix = np.zeros((self.num_stages, max(len(row) for row in self.dense)))
-        for i, row in enumerate(self.dense):
-            matrix[i, : len(row)] = row
-        return matrix
 
     @cached_property
     def groups(self) -> tuple[Stages, ...]:

@@ -20,8 +20,10 @@ import torch
 
 from neurode.core.equation import AbstractEquation
 from neurode.core.tape import TapeScope
+from neurode.methods.derived_stepper import AbstractDerivedStepper
 from neurode.methods.explicit_rk import ExplicitRungeKutta
-from neurode.methods.slopes import RecordedSlopes, advance, step_size, traced_increment
+from neurode.methods.slopes import RecordedSlopes, advance, traced_increment
+from neurode.methods.step_times import step_size
 from neurode.methods.stepper import Replayed, StepGradient, StepResult, StepTime
 from neurode.methods.undoable import AbstractUndoable, Undone
 
@@ -34,7 +36,7 @@ STUCK = 30
 
 
 @dataclass(frozen=True)
-class UndoableRungeKutta(AbstractUndoable):
+class UndoableRungeKutta(AbstractDerivedStepper, AbstractUndoable):
     """A Runge-Kutta method whose steps hand nothing over, and can be undone.
 
     Good for gradients that keep no states, of the very solution that the method gives. Not good where a step times the
@@ -43,36 +45,6 @@ class UndoableRungeKutta(AbstractUndoable):
     """
 
     base: ExplicitRungeKutta
-
-    @property
-    def name(self) -> str:
-        return self.base.name
-
-    @property
-    def order(self) -> int:
-        return self.base.order
-
-    @property
-    def has_error(self) -> bool:
-        return self.base.has_error
-
-    @property
-    def carries_first(self) -> bool:
-        return False
-
-    @property
-    def error_order(self) -> int:
-        return self.base.error_order
-
-    @property
-    def dense_matrix(self) -> np.ndarray:
-        return self.base.dense_matrix
-
-    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        return self.base.dense_weights(theta)
-
-    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        return self.base.dense_slopes(theta)
 
     def step(
         self,

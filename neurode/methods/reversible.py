@@ -15,21 +15,22 @@ import torch
 
 from neurode.core.equation import AbstractEquation
 from neurode.core.tape import TapeScope
+from neurode.methods.derived_stepper import AbstractDerivedStepper
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.slopes import (
     PulledSlopes,
     RecordedSlopes,
     combination,
-    step_size,
     traced_advance,
     traced_increment,
 )
+from neurode.methods.step_times import step_size
 from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
 from neurode.methods.undoable import AbstractUndoable, Undone
 
 
 @dataclass(frozen=True)
-class ReversibleRungeKutta(AbstractUndoable):
+class ReversibleRungeKutta(AbstractDerivedStepper, AbstractUndoable):
     """Two states that step over each other by a base method; of the base's order, and undone up to rounding.
 
     Good for gradients that keep no states. Not good for fields that contract: on y' = -k y the difference of the two
@@ -57,22 +58,6 @@ class ReversibleRungeKutta(AbstractUndoable):
         return f"reversible {self.base.name}"
 
     @property
-    def order(self) -> int:
-        return self.base.order
-
-    @property
-    def has_error(self) -> bool:
-        return self.base.has_error
-
-    @property
-    def carries_first(self) -> bool:
-        return False
-
-    @property
-    def error_order(self) -> int:
-        return self.base.error_order
-
-    @property
     def carries(self) -> bool:
         return True
 
@@ -82,10 +67,6 @@ class ReversibleRungeKutta(AbstractUndoable):
 
     def begin_bar(self, carried_bar: torch.Tensor) -> tuple[torch.Tensor, None]:
         return carried_bar, None
-
-    def retry(self, carried: torch.Tensor | None, rejected: StepResult) -> torch.Tensor | None:
-        del rejected
-        return carried
 
     def step(
         self,
@@ -130,12 +111,6 @@ class ReversibleRungeKutta(AbstractUndoable):
         """Psi = h sum_i b[i] k[i]."""
         weighted = self.base.weighted
         return combination(stages, weighted.count, weighted.table(stages).combine).mul_(size)
-
-    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        return np.column_stack((self.base.dense_weights(theta), theta))
-
-    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        return np.column_stack((self.base.dense_slopes(theta), np.ones(len(theta))))
 
     @cached_property
     def dense_matrix(self) -> np.ndarray:

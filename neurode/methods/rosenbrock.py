@@ -3,22 +3,23 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 
 from neurode.core.equation import AbstractEquation
 from neurode.core.tape import Evaluation, TapeScope
 from neurode.methods.jacobian import Linearised, linearised_at
-from neurode.methods.newton import Newton, too_wide
+from neurode.methods.linearisation import too_wide
+from neurode.methods.method_table import AbstractTableStepper
+from neurode.methods.newton import Newton
 from neurode.methods.rosenbrock_tableau import RosenbrockTableau
-from neurode.methods.slopes import step_size
 from neurode.methods.stage_matrix import StageMatrix
-from neurode.methods.stage_sums import along, polynomial_slopes, polynomials, time_bars
-from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult, StepTime
+from neurode.methods.stage_sums import along, time_bars
+from neurode.methods.step_times import size_and_times
+from neurode.methods.stepper import Replayed, StepGradient, StepResult, StepTime
 
 
 @dataclass(frozen=True)
-class Rosenbrock(AbstractStepper):
+class Rosenbrock(AbstractTableStepper):
     """The method of a Rosenbrock table. Good for stiff problems of few components, to any tolerance; nothing iterates,
     so nothing can fail to converge. Not good where the Jacobian is dear: each step makes it anew, and its gradient is
     one of second order of the field.
@@ -31,46 +32,12 @@ class Rosenbrock(AbstractStepper):
     newton: Newton = field(default_factory=Newton)
 
     @property
-    def name(self) -> str:
-        return self.tableau.name
-
-    @property
-    def order(self) -> int:
-        return self.tableau.order
-
-    @property
-    def dense_order(self) -> int:
-        return self.tableau.dense_order
-
-    @property
     def linearises(self) -> bool:
         return True
-
-    @property
-    def has_error(self) -> bool:
-        return True
-
-    @property
-    def carries_first(self) -> bool:
-        return False
-
-    @property
-    def error_order(self) -> int:
-        return self.tableau.embedded_order + 1
 
     def retry(self, carried: torch.Tensor | None, rejected: StepResult) -> torch.Tensor | None:
         del rejected
         return carried
-
-    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        return polynomials(self.tableau.dense_matrix, theta)
-
-    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        return polynomial_slopes(self.tableau.dense_matrix, theta)
-
-    @property
-    def dense_matrix(self) -> np.ndarray:
-        return self.tableau.dense_matrix
 
     def step(
         self,
@@ -89,17 +56,9 @@ class Rosenbrock(AbstractStepper):
         self, equation: AbstractEquation, t: StepTime, t_end: StepTime, y: torch.Tensor, *, traced: bool
     ) -> tuple[StepResult, torch.Tensor]:
         """The step, and the blocks of the Jacobian at its beginning."""
-        if isinstance(t, torch.Tensor):
-            difference = (t_end - t).to(y.dtype)
-            size = difference if difference.ndim == 0 else difference.unsqueeze(1)
-            times = [equation.shaped_time(time.to(y.dtype)) for time in self._times(t, t_end)]
-        else:
-            size, times = step_size(t, t_end, y), equation.times(self._times(t, t_end))
+        size, times = size_and_times(equation, t, t_end, y, self.tableau.c)
         made = self._made(equation, times, y, size, graph=traced)
         return self._result(y, size, made.stages), made.point.jacobian.matrix
-
-    def _times(self, t: StepTime, t_end: StepTime) -> list[Any]:
-        return [t if c == 0 else t_end if c == 1 else t + c * (t_end - t) for c in self.tableau.c]
 
     def _result(self, y: torch.Tensor, size, stages: torch.Tensor) -> StepResult:
         y1 = y + along(stages, self.tableau.b) * size
@@ -140,8 +99,8 @@ class Rosenbrock(AbstractStepper):
 
     def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
         del carried, read
-        size, tableau = step_size(t, t_end, y), self.tableau
-        times = scope.equation.times(self._times(t, t_end))
+        tableau = self.tableau
+        size, times = size_and_times(scope.equation, t, t_end, y, tableau.c)
         leaf, time = y.detach().requires_grad_(), times[0].detach().requires_grad_()
         with torch.enable_grad():
             graph = self._linearised(scope.equation, time, leaf, graph=True)

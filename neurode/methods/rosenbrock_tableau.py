@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from neurode.methods.method_table import AbstractMethodTable
 from neurode.methods.order_conditions import tree_density, tree_order, trees_up_to
 
 NEAR = 2e-12
@@ -18,7 +19,7 @@ NEAR = 2e-12
 
 
 @dataclass(frozen=True, eq=False)
-class RosenbrockTableau:
+class RosenbrockTableau(AbstractMethodTable):
     """A Rosenbrock method: its numbers, its declared orders, and a check that the numbers have them.
 
     name, order, embedded_order, dense_order, source: as of an ImplicitTableau. gamma: the diagonal. a, m: lower
@@ -96,8 +97,12 @@ class RosenbrockTableau:
         return self.a_matrix @ self._gammas
 
     @property
-    def num_stages(self) -> int:
-        return len(self.b)
+    def reading_order(self) -> int:
+        return self.dense_order
+
+    @property
+    def fsal(self) -> bool:
+        return False
 
     @cached_property
     def a_matrix(self) -> np.ndarray:
@@ -106,11 +111,6 @@ class RosenbrockTableau:
     @cached_property
     def m_matrix(self) -> np.ndarray:
         return _lower(self.m)
-
-    @cached_property
-    def dense_matrix(self) -> np.ndarray:
-        """(stages, degree): coefficients of theta^1 ... theta^degree."""
-        return np.array(self.dense, dtype=np.float64)
 
 
 def _lower(rows: tuple[tuple[float, ...], ...]) -> np.ndarray:

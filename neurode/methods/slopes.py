@@ -10,6 +10,7 @@ import torch
 from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.tape import Evaluation, TapeScope
 from neurode.core.transforms import outside
+from neurode.methods.step_times import node_times, size_and_times, step_size
 from neurode.methods.stepper import StepTime
 from neurode.methods.tableau import Tableau
 
@@ -282,23 +283,10 @@ class Slopes:
         return stages, argument, size
 
     def _times(self, t: HostTime, t_end: HostTime) -> list[HostTime]:
-        size = t_end - t
-        return [t if c == 0 else t_end if c == 1 else t + c * size for c in self.tableau.nodes[: self.count]]
+        return node_times(t, t_end, self.tableau.nodes[: self.count])
 
     def _traced_times(self, equation: AbstractEquation, t, t_end, y):
-        if not isinstance(t, torch.Tensor):
-            return step_size(t, t_end, y), equation.times(self._times(t, t_end))
-        size, rounded = t_end - t, y.dtype
-        column = size.to(rounded) if size.ndim == 0 else size.to(rounded).unsqueeze(1)
-        return column, [equation.shaped_time(time.to(rounded)) for time in self._times(t, t_end)]
-
-
-def step_size(t: HostTime, t_end: HostTime, like: torch.Tensor) -> float | torch.Tensor:
-    """The step size: a float, or a column (lanes, 1) in the state's dtype."""
-    size = t_end - t
-    if isinstance(size, float):
-        return size
-    return torch.from_numpy(size).to(like.device, like.dtype).unsqueeze(1)
+        return size_and_times(equation, t, t_end, y, self.tableau.nodes[: self.count])
 
 
 def combination(stages: torch.Tensor, count: int, weights: torch.Tensor) -> torch.Tensor:

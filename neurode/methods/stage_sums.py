@@ -14,7 +14,8 @@ def along(stages: torch.Tensor, weights) -> torch.Tensor:
 
 def polynomials(matrix: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """(points, stages): sum_d matrix[stage, d] theta^(d + 1)."""
-    return np.asarray(theta)[:, None] ** np.arange(1, matrix.shape[1] + 1) @ matrix.T
+    powers = np.repeat(np.asarray(theta)[:, None], matrix.shape[1], axis=1)
+    return np.multiply.accumulate(powers, axis=1) @ matrix.T
 
 
 def polynomial_slopes(matrix: np.ndarray, theta: np.ndarray) -> np.ndarray:

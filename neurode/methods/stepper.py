@@ -9,6 +9,7 @@ import torch
 
 from neurode.core.equation import AbstractEquation, HostTime
 from neurode.core.tape import TapeScope
+from neurode.methods.stage_sums import polynomial_slopes, polynomials
 
 StepTime = HostTime | torch.Tensor
 """A float or array on the host; a tensor (0-d or (lanes,)) where times need gradients in a traced step."""
@@ -78,14 +79,14 @@ class AbstractStepper(ABC):
         return self
 
     @property
-    @abstractmethod
     def has_error(self) -> bool:
         """Can the method estimate its error (and so choose its steps)?"""
+        return False
 
     @property
-    @abstractmethod
     def carries_first(self) -> bool:
         """Does a step start from f at its beginning, handed over by the step before (first same as last)?"""
+        return False
 
     @property
     def carries(self) -> bool:
@@ -110,9 +111,9 @@ class AbstractStepper(ABC):
         return rejected.stages[0] if carried is None else carried
 
     @property
-    @abstractmethod
     def error_order(self) -> int:
         """The local error estimate shrinks like step size to this power."""
+        return self.order + 1
 
     @abstractmethod
     def step(
@@ -159,18 +160,18 @@ class AbstractStepper(ABC):
         del equation, t, t_end, y, traced
         return result
 
-    @abstractmethod
-    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        """(points, stages): y(t + theta h) = y + h weights @ stages."""
-
-    @abstractmethod
-    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        """(points, stages): derivative of `dense_weights` by theta."""
-
     @property
     @abstractmethod
     def dense_matrix(self) -> np.ndarray:
-        """(stages, degree): `dense_weights` as coefficients of theta^1 ... theta^degree."""
+        """(stages, degree): y(t + theta h) = y + h sum_d theta^d (column d) @ stages, d = 1 ... degree."""
+
+    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
+        """(points, stages): y(t + theta h) = y + h weights @ stages."""
+        return polynomials(self.dense_matrix, theta)
+
+    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
+        """(points, stages): derivative of `dense_weights` by theta."""
+        return polynomial_slopes(self.dense_matrix, theta)
 
     @abstractmethod
     def replay(

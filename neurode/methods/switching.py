@@ -19,7 +19,7 @@ from neurode.core.tape import TapeScope
 from neurode.core.transforms import host_array
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.rosenbrock import Rosenbrock
-from neurode.methods.stage_sums import along, polynomial_slopes, polynomials
+from neurode.methods.stage_sums import along
 from neurode.methods.stepper import AbstractStepper, Replayed, StepCosts, StepGradient, StepResult, StepTime
 
 EXPLICIT, STIFF, RETURNED = 0, 1, 2
@@ -97,10 +97,6 @@ class Switching(AbstractStepper):
         del y0
         return None if first is None else _handed(first, _Flags(np.array([EXPLICIT]), np.zeros(1), np.zeros(1)))
 
-    def retry(self, carried: torch.Tensor | None, rejected: StepResult) -> torch.Tensor | None:
-        del rejected
-        return carried
-
     @cached_property
     def dense_matrix(self) -> np.ndarray:
         tables = self.explicit.dense_matrix, self.stiff.dense_matrix
@@ -108,12 +104,6 @@ class Switching(AbstractStepper):
         matrix[: len(tables[0]), : tables[0].shape[1]] = tables[0]
         matrix[len(tables[0]) :, : tables[1].shape[1]] = tables[1]
         return matrix
-
-    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        return polynomials(self.dense_matrix, theta)
-
-    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        return polynomial_slopes(self.dense_matrix, theta)
 
     def step(
         self,

@@ -18,8 +18,9 @@ from neurode.core.state import StateLayout
 from neurode.core.tape import TapeScope
 from neurode.methods.hermite import HermiteReading, hermite_reading
 from neurode.methods.splitting import Splitting
+from neurode.methods.step_times import size_and_times
 from neurode.methods.stepper import Replayed, StepResult, StepTime
-from neurode.methods.traced_stepper import AbstractTracedStepper, add_scaled, combined, size_and_times
+from neurode.methods.traced_stepper import AbstractTracedStepper, add_scaled, combined
 from neurode.methods.undoable import AbstractUndoable, Undone
 
 
@@ -45,14 +46,6 @@ class Symplectic(AbstractTracedStepper, AbstractUndoable):
     @property
     def order(self) -> int:
         return self.table.order
-
-    @property
-    def has_error(self) -> bool:
-        return False
-
-    @property
-    def error_order(self) -> int:
-        return self.order + 1
 
     @property
     def carries_first(self) -> bool:

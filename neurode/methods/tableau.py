@@ -15,11 +15,12 @@ from functools import cached_property
 
 import numpy as np
 
+from neurode.methods.method_table import AbstractMethodTable
 from neurode.methods.order_conditions import Number, check_orders, equal
 
 
 @dataclass(frozen=True)
-class Tableau:
+class Tableau(AbstractMethodTable):
     """An explicit Runge-Kutta method: its numbers, its declared orders, and a check that the numbers have them.
 
     Good for defining a method of one's own: `solve(..., method=Tableau(...))`. Not for implicit methods.
@@ -87,10 +88,6 @@ class Tableau:
         return hash((self.name, self.order, self.rows, self.b, self.c, self.b_error, self.dense))
 
     @property
-    def num_stages(self) -> int:
-        return len(self.b)
-
-    @property
     def num_slopes(self) -> int:
         """Stages, and the slopes that only dense output needs."""
         return len(self.b) + len(self.extra_c)
@@ -101,12 +98,12 @@ class Tableau:
         return (*self.a, *self.extra_a)
 
     @property
-    def has_error(self) -> bool:
-        return self.b_error is not None
+    def error_order(self) -> int:
+        fine = super().error_order
+        return fine if self.coarse_order is None else 2 * fine - (1 + self.coarse_order)
 
     @cached_property
     def fsal(self) -> bool:
-        """First same as last: the last stage is f at the step's end, and so the next step's first."""
         return self.num_stages > 1 and self.c[-1] == 1 and tuple(self.a[-1]) == tuple(self.b[:-1]) and self.b[-1] == 0
 
     @cached_property
@@ -125,12 +122,3 @@ class Tableau:
     def nodes(self) -> tuple[float, ...]:
         """Of the stages, and behind them extra_c."""
         return tuple(float(x) for x in (*self.c, *self.extra_c))
-
-    @cached_property
-    def dense_matrix(self) -> np.ndarray:
-        """(slopes, degree): coefficients of theta^1 ... theta^degree."""
-        degree = max(len(row) for row in self.dense)
-        matrix = np.zeros((self.num_slopes, degree))
-        for i, row in enumerate(self.dense):
-            matrix[i, : len(row)] = [float(x) for x in row]
-        return matrix

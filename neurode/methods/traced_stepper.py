@@ -6,11 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurode.core.equation import AbstractEquation
 from neurode.core.tape import Evaluation, TapeScope
-from neurode.methods.slopes import step_size
-from neurode.methods.stage_sums import polynomial_slopes, polynomials
-from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepTime
+from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient
 
 
 class AbstractTracedStepper(AbstractStepper):
@@ -19,12 +16,6 @@ class AbstractTracedStepper(AbstractStepper):
     Good for methods that are no table of slopes. It holds the activations of all of a step's calls of f at once, where
     an explicit Runge-Kutta method holds those of one call after the other.
     """
-
-    def dense_weights(self, theta: np.ndarray) -> np.ndarray:
-        return polynomials(self.dense_matrix, theta)
-
-    def dense_slopes(self, theta: np.ndarray) -> np.ndarray:
-        return polynomial_slopes(self.dense_matrix, theta)
 
     def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
         handed = [] if carried is None else [carried.reshape(-1)]
@@ -68,18 +59,6 @@ class _TracedStep:
     y: torch.Tensor
     carried: torch.Tensor | None
     following: torch.Tensor | None
-
-
-def size_and_times(equation: AbstractEquation, t: StepTime, t_end: StepTime, y: torch.Tensor, nodes) -> tuple:
-    """The step size (a float, 0-d, or a column a lane), and the times of calls at t + node (t_end - t), as f wants
-    them."""
-    size = t_end - t
-    times = [t if c == 0 else t_end if c == 1 else t + c * size for c in nodes]
-    if not isinstance(t, torch.Tensor):
-        return step_size(t, t_end, y), equation.times(times)
-    rounded = size.to(y.dtype)
-    column = rounded if rounded.ndim == 0 else rounded.unsqueeze(1)
-    return column, [equation.shaped_time(time.to(y.dtype)) for time in times]
 
 
 def add_scaled(y: torch.Tensor, slope: torch.Tensor, size, weight: float) -> torch.Tensor:

@@ -97,6 +97,23 @@ struct Sin {
     }
 };
 
+struct Square {
+    template <class T, bool SLOPE>
+    static NEURODE_INLINE Vec<T> value(Vec<T> z, Vec<T>& slope) {
+        if (SLOPE) slope = z * static_cast<T>(2);
+        return z * z;
+    }
+};
+
+struct Cube {
+    template <class T, bool SLOPE>
+    static NEURODE_INLINE Vec<T> value(Vec<T> z, Vec<T>& slope) {
+        const Vec<T> square = z * z;
+        if (SLOPE) slope = square * static_cast<T>(3);
+        return square * z;
+    }
+};
+
 // In place over `count` numbers (a multiple of a vector's width).
 template <class T, class F>
 void apply(T* z, T* slope, int count) {
@@ -134,6 +151,10 @@ void activate(int activation, T* z, T* slope, int count) {
             return apply<T, GeluTanh>(z, slope, count);
         case NEURODE_SIN:
             return apply<T, Sin>(z, slope, count);
+        case NEURODE_SQUARE:
+            return apply<T, Square>(z, slope, count);
+        case NEURODE_CUBE:
+            return apply<T, Cube>(z, slope, count);
         default:
             return;
     }

@@ -64,13 +64,23 @@ int32_t neurode_use_variant(const char* name) {
     return 0;
 }
 
-neurode_solve* neurode_forward(const neurode_problem* problem, neurode_outcome* outcome) {
-    return variant().forward(*problem, *outcome);
+int32_t neurode_forward(const neurode_problem* problem, neurode_outcome* outcome, neurode_solve** solve) {
+    if (*solve == nullptr) *solve = variant().forward(*problem, *outcome);
+    return *solve == nullptr ? NEURODE_OUT_OF_MEMORY : (*solve)->go_on();
 }
 
-int32_t neurode_backward(const neurode_problem* problem, const neurode_solve* solve, neurode_pullback* bars) {
-    return solve->pull_back(*problem, *bars);
+int32_t neurode_backward(const neurode_problem* problem, neurode_solve* solve, neurode_pullback* bars,
+                         neurode_way_back** way) {
+    if (*way == nullptr) *way = solve->way_back(*problem, *bars);
+    if (*way == nullptr) return NEURODE_OUT_OF_MEMORY;
+    const int32_t answer = (*way)->go_on();
+    if (answer == NEURODE_UNFINISHED) return answer;
+    delete *way;
+    *way = nullptr;
+    return answer;
 }
+
+void neurode_abandon(neurode_way_back* way) { delete way; }
 
 int64_t neurode_kept_bytes(const neurode_solve* solve) { return solve->kept_bytes(); }
 

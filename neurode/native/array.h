@@ -44,6 +44,44 @@ private:
     int64_t count_ = 0;
 };
 
+// A short list of numbers, kept dense.
+class List {
+public:
+    List() = default;
+    List(const List&) = delete;
+    List& operator=(const List&) = delete;
+    ~List() { free(data_); }
+    void push(int64_t value) {
+        if (count_ == room_) grow();
+        data_[count_++] = value;
+    }
+    void remove(int64_t place) {
+        --count_;
+        memmove(static_cast<void*>(data_ + place), data_ + place + 1,
+                static_cast<size_t>(count_ - place) * sizeof(int64_t));
+    }
+    int64_t pop() { return data_[--count_]; }
+    void clear() { count_ = 0; }
+    void copy(const List& from) {
+        clear();
+        for (int64_t i = 0; i < from.count(); ++i) push(from[i]);
+    }
+    int64_t operator[](int64_t place) const { return data_[place]; }
+    int64_t last() const { return data_[count_ - 1]; }
+    int64_t count() const { return count_; }
+
+private:
+    void grow() {
+        const int64_t room = room_ == 0 ? 16 : 2 * room_;
+        void* moved = realloc(data_, static_cast<size_t>(room) * sizeof(int64_t));
+        if (moved == nullptr) throw OutOfMemory();
+        data_ = static_cast<int64_t*>(moved);
+        room_ = room;
+    }
+    int64_t* data_ = nullptr;
+    int64_t count_ = 0, room_ = 0;
+};
+
 // Rows of equal length that stay where they are while more are added: in chunks, each twice as long as the one before.
 template <class T>
 class Rows {
@@ -75,7 +113,7 @@ public:
     }
     const T* at(int64_t row) const { return const_cast<Rows*>(this)->at(row); }
     int64_t count() const { return count_; }
-    int64_t bytes() const { return before(chunks_) * width_ * static_cast<int64_t>(sizeof(T)); }
+    int64_t bytes() const { return count_ * width_ * static_cast<int64_t>(sizeof(T)); }
 
 private:
     // Rows in the chunks before this one.

@@ -58,7 +58,10 @@ void evaluate(const Network<T>& network, const T* t, const T* y, T* out, Buffers
     for (int i = 0; i <= last; ++i) {
         const Layer<T>& layer = network.layer(i);
         T* to = i == last ? out : recording != nullptr ? recording->input[i + 1] : buffers.turn[i & 1].data();
-        multiply<T>(layer.forward, x, layer.bias, start_of<T>(network, layer, t, buffers), to);
+        if (layer.plain)
+            memcpy(static_cast<void*>(to), x, static_cast<size_t>(layer.out) * BLOCK * sizeof(T));
+        else
+            multiply<T>(layer.forward, x, layer.bias, start_of<T>(network, layer, t, buffers), to);
         activate<T>(layer.activation, to, recording == nullptr || layer.slope_of_value ? nullptr : recording->slope[i],
                     layer.out * BLOCK);
         if (layer.skip != 0) {
@@ -81,9 +84,11 @@ struct Sums {
     Array<T> weights, shared, rows;
 };
 
-// The activation's slope from its value.
+// The activation's slope from its value; of powers from what they are taken of.
 template <class T>
 NEURODE_INLINE Vec<T> slope_of_value(int activation, Vec<T> value) {
+    if (activation == NEURODE_SQUARE) return value * static_cast<T>(2);
+    if (activation == NEURODE_CUBE) return value * value * static_cast<T>(3);
     if (activation == NEURODE_TANH) return static_cast<T>(1) - value * value;
     return select<T>(value > static_cast<T>(0), broadcast<T>(1), broadcast<T>(0));
 }
@@ -127,6 +132,13 @@ void pull_activation(const Network<T>& network, const Layer<T>& layer, const T* 
     }
 }
 
+// to = x + start, which may be null.
+template <class T>
+NEURODE_INLINE void copy_sum(const T* x, const T* start, int count, T* to) {
+    for (int n = 0; n < count; n += WIDTH<T>)
+        store<T>(to + n, start == nullptr ? load<T>(x + n) : load<T>(x + n) + load<T>(start + n));
+}
+
 // y_bar = the gradient of y from that of a recorded call's value, out_bar (which is overwritten). t_bar: added to, or
 // null. Deltas are left in recording.slope for the weight gradients.
 template <class T>
@@ -142,7 +154,7 @@ void pull_back(const Network<T>& network, const T* t, T* out_bar, T* y_bar, Buff
     T* bar = out_bar;
     for (int i = network.count() - 1; i >= 0; --i) {
         const Layer<T>& layer = network.layer(i);
-        const T* value = layer.slope_of_value ? recording.input[i + 1] : nullptr;
+        const T* value = layer.slope_of_value ? recording.input[layer.plain ? i : i + 1] : nullptr;
         pull_activation<T>(network, layer, t, bar, value, recording.slope[i], buffers, sums, t_bar);
         T* start = nullptr;
         if (layer.skip != 0) {
@@ -158,7 +170,10 @@ void pull_back(const Network<T>& network, const T* t, T* out_bar, T* y_bar, Buff
             }
         }
         T* to = i == 0 ? y_bar : buffers.turn[i & 1].data();
-        multiply<T>(layer.backward, recording.slope[i], nullptr, start, to);
+        if (layer.plain)
+            copy_sum<T>(recording.slope[i], start, layer.in * BLOCK, to);
+        else
+            multiply<T>(layer.backward, recording.slope[i], nullptr, start, to);
         bar = to;
     }
 }

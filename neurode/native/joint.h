@@ -43,14 +43,13 @@ private:
 };
 
 template <class T>
-class JointWorker {
+class JointWorker final : public Worker {
 public:
-    JointWorker(const Work<T>& work, const neurode_outcome& outcome, Trail<T>& trail, Clock& kept, Exchange& exchange)
+    JointWorker(const Work<T>& work, const neurode_outcome& outcome, Trail<T>& trail, Exchange& exchange)
         : work_(work),
           outcome_(outcome),
           output_(work, outcome),
           trail_(trail),
-          kept_(kept),
           turn_(exchange),
           buffers_(work.network),
           recording_(work.network, work.tableau.stages, typename StepRecording<T>::Elsewhere()),
@@ -63,21 +62,23 @@ public:
           y1_(blocks_ * padded_),
           k_(blocks_ * numbers_ * work.tableau.stages),
           terms_(blocks_ * work.network.row_terms * BLOCK),
-          times_(work.times(0)) {}
+          times_(work.times(0)),
+          patience_(work.problem.patience, work.products(blocks_)) {}
 
-    void run() {
-        clock_.begin(times_, work_.control);
-        for (int64_t b = 0; b < blocks_; ++b)
-            for (int i = 0; i < count(b); ++i) {
-                const int64_t sample = first(b) + i;
-                put_row<T>(work_.y0(sample), work_.dim, state(b).y, i);
-                work_.put_terms(sample, terms_.data() + b * work_.network.row_terms * BLOCK, i);
-                next_ = output_.begin(sample, times_, work_.y0(sample));
-            }
-        if (clock_.running()) start();
-        while (clock_.running()) advance();
+    bool run() override {
+        patience_.begin();
+        if (!begun_) begin();
+        begun_ = true;
+        for (bool over = false; clock_.running();) {
+            if (over) return false;
+            over = advance();
+        }
         finish();
+        return true;
     }
+    const Clock& clock() const { return clock_; }
+    // Did it end with something that is no number?
+    bool is_wrong() const { return wrong_; }
 
 private:
     int64_t first(int64_t block) const { return trail_.first() + block * BLOCK; }
@@ -115,6 +116,19 @@ private:
     }
     int64_t shared_block(int64_t block) const { return first(block) / BLOCK; }
     double root() const { return sqrt(fmax(1.0, static_cast<double>(work_.samples) * work_.dim)); }
+
+    void begin() {
+        clock_.begin(times_, work_.control);
+        kept_.begin(work_.problem.slots);
+        for (int64_t b = 0; b < blocks_; ++b)
+            for (int i = 0; i < count(b); ++i) {
+                const int64_t sample = first(b) + i;
+                put_row<T>(work_.y0(sample), work_.dim, state(b).y, i);
+                work_.put_terms(sample, terms_.data() + b * work_.network.row_terms * BLOCK, i);
+                next_ = output_.begin(sample, times_, work_.y0(sample));
+            }
+        if (clock_.running()) start();
+    }
 
     // f(t0, y0) and the first step size. Where nothing watches the error a state that is no number is found at the end.
     void start() {
@@ -179,7 +193,9 @@ private:
             fmin(first_step(h0, d1, sqrt(change) / root(), length, work_.tableau.order), work_.control.max_step);
     }
 
-    void advance() {
+    // One attempted step. Is it time to come back? Where workers wait for each other all say the same.
+    bool advance() {
+        const bool over = patience_.is_over();
         const Interval interval = clock_.propose(times_, work_.control);
         set_intervals(interval.t, interval.t_end);
         const int first = work_.tableau.fsal ? 1 : 0;
@@ -197,11 +213,11 @@ private:
             }
             if (!work_.adaptive) continue;
             error_squares<T>(work_.network, work_.tableau, intervals_, state(b), tolerance_.use, buffers_, squares);
-            turn_.say(shared_block(b), sum(squares, b), 0);
+            turn_.say(shared_block(b), sum(squares, b), over ? 1 : 0);
         }
-        double ratio = 0, unused;
+        double ratio = 0, others = 0;
         if (work_.adaptive) {
-            turn_.hear(ratio, unused);
+            turn_.hear(ratio, others);
             ratio = sqrt(ratio) / root();
         }
         // With f(t0, y0) in hand the first step of any method has one call less.
@@ -213,13 +229,15 @@ private:
         } else {
             known_ = first == 0;
         }
+        return over || others > 0;
     }
 
     void accept(const Interval& interval) {
         const int64_t stop = output_.reads_inside() ? output_.inside(times_, interval, next_) : next_;
         const int64_t last = (work_.tableau.stages - 1) * numbers_;
         const bool carried = work_.tableau.fsal;
-        T* row = work_.problem.keep ? trail_.add(trail_.first(), interval) : nullptr;
+        T* row = work_.problem.keep ? trail_.add(trail_.first(), interval, work_.few ? &kept_ : nullptr)
+                                   : nullptr;
         T* slopes = work_.dense ? trail_.add_slopes() : nullptr;
         int64_t after = stop;
         for (int64_t b = 0; b < blocks_; ++b) {
@@ -249,27 +267,19 @@ private:
     }
 
     void finish() {
-        double wrong = 0, unused;
-        for (int64_t b = 0; b < blocks_; ++b) turn_.say(shared_block(b), bad(state(b).y, b), 0);
-        turn_.hear(wrong, unused);
-        // One look at the end finds a state that exploded where nothing watched it.
-        if (wrong > 0 && clock_.status == NEURODE_SUCCESS) clock_.status = NEURODE_NON_FINITE;
+        for (int64_t b = 0; b < blocks_; ++b) wrong_ = wrong_ || bad(state(b).y, b) > 0;
         const bool reached = clock_.t == clock_.t1;
         for (int64_t b = 0; b < blocks_; ++b)
             for (int i = 0; i < count(b); ++i) {
                 take_row<T>(state(b).y, i, work_.dim, trail_.end(first(b) + i, work_.dim));
                 output_.finish(first(b) + i, next_, reached ? NEURODE_SUCCESS : clock_.status);
             }
-        if (trail_.first() != 0) return;
-        report(clock_, 0, 1, outcome_);
-        kept_ = clock_;
     }
 
     const Work<T>& work_;
     const neurode_outcome& outcome_;
     const Output<T> output_;
     Trail<T>& trail_;
-    Clock& kept_;
     Exchange::Turn turn_;
     Buffers<T> buffers_;
     StepRecording<T> recording_;
@@ -280,8 +290,10 @@ private:
     const Times times_;
     Clock clock_;
     Intervals<T> intervals_;
+    KeptStates kept_;
+    Patience patience_;
     int64_t next_ = 0;
-    bool known_ = false;
+    bool begun_ = false, known_ = false, wrong_ = false;
 };
 
 }  // namespace NEURODE_VARIANT

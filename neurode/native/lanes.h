@@ -7,7 +7,7 @@
 namespace NEURODE_VARIANT {
 
 template <class T>
-class LaneWorker {
+class LaneWorker final : public Worker {
 public:
     LaneWorker(const Work<T>& work, const neurode_outcome& outcome, Trail<T>& trail, Clock* clocks, bool any_moves)
         : work_(work),
@@ -21,11 +21,22 @@ public:
           readout_(work.network, work.tableau),
           clocks_(clocks),
           next_(trail.count()),
-          first_(work.tableau.fsal ? trail.count() * work.dim : 0) {}
+          first_(work.tableau.fsal ? trail.count() * work.dim : 0),
+          patience_(work.problem.patience, work.products(1)),
+          begun_(trail.first()) {}
 
-    void run() {
-        for (int64_t sample = trail_.first(); sample < trail_.first() + trail_.count(); sample += BLOCK) begin(sample);
-        solve();
+    bool run() override {
+        patience_.begin();
+        for (; begun_ < end(); begun_ += BLOCK) {
+            if (patience_.is_over()) return false;
+            begin(begun_);
+        }
+        if (!filled_) fill_all();
+        for (bool over = false; busy_ > 0; over = patience_.is_over()) {
+            if (over) return false;
+            advance();
+        }
+        return true;
     }
 
 private:
@@ -112,14 +123,14 @@ private:
         }
     }
 
-    void solve() {
+    void fill_all() {
         const BlockState<T> state = block_.state();
         memset(static_cast<void*>(state.y), 0, static_cast<size_t>(work_.dim) * BLOCK * sizeof(T));
         memset(static_cast<void*>(state.k), 0, static_cast<size_t>(work_.dim) * BLOCK * sizeof(T));
         for (int i = 0; i < BLOCK; ++i) sample_[i] = -1;
         waiting_ = trail_.first();
         for (int i = 0; i < BLOCK; ++i) fill(i);
-        while (busy_ > 0) advance();
+        filled_ = true;
     }
 
     // The next sample that is to be solved takes place i, if there is one.
@@ -137,6 +148,7 @@ private:
             put_row<T>(first_.data() + (sample - trail_.first()) * work_.dim, work_.dim, state.k, i);
         work_.put_terms(sample, buffers_.terms.data(), i);
         tolerance_.put(work_, sample, i);
+        kept_[i].begin(work_.problem.slots);
         ++busy_;
     }
 
@@ -197,9 +209,9 @@ private:
     void accept(int i, int64_t sample, const Interval& interval, bool& polynomial_made) {
         const BlockState<T> state = block_.state();
         if (work_.problem.keep) {
-            T* row = trail_.add(sample, interval);
-            take_row<T>(state.y, i, work_.dim, row);
-            if (work_.tableau.fsal) take_row<T>(state.k, i, work_.dim, row + work_.dim);
+            T* row = trail_.add(sample, interval, work_.few ? &kept_[i] : nullptr);
+            if (row != nullptr) take_row<T>(state.y, i, work_.dim, row);
+            if (row != nullptr && work_.tableau.fsal) take_row<T>(state.k, i, work_.dim, row + work_.dim);
         }
         if (work_.dense) take_row<T>(state.k, i, work_.dim * work_.tableau.stages, trail_.add_slopes());
         const Times times = work_.times(sample);
@@ -251,9 +263,14 @@ private:
     Clock* const clocks_;
     Array<int64_t> next_;
     Array<T> first_;
+    KeptStates kept_[BLOCK];
+    Patience patience_;
     int64_t sample_[BLOCK];
+    // Samples before this one have begun.
+    int64_t begun_;
     int64_t waiting_ = 0;
     int busy_ = 0;
+    bool filled_ = false;
 };
 
 }  // namespace NEURODE_VARIANT

@@ -29,7 +29,9 @@ struct Layer {
     // The bias, where it is one for all and all there is.
     const T* bias;
     bool time;
-    // Does the slope of the activation follow from what the next layer gets?
+    // A power of what the layer gets, and nothing else: its weight is the identity.
+    bool plain;
+    // Does the slope of the activation follow from what the next layer gets, or, plain, this one?
     bool slope_of_value;
     // Orientation of the weight gradient: does its long side lie along the layer's outputs? Rows, and their stride.
     bool along_out;
@@ -89,14 +91,24 @@ private:
         Layer<T>* data_ = nullptr;
     };
 
+    static bool is_plain(const neurode_layer& layer) {
+        if (layer.activation != NEURODE_SQUARE && layer.activation != NEURODE_CUBE) return false;
+        if (layer.num_terms != 0 || layer.skip != 0 || layer.in != layer.out) return false;
+        const T* weight = static_cast<const T*>(layer.weight);
+        for (int o = 0; o < layer.out; ++o)
+            for (int i = 0; i < layer.in; ++i)
+                if (weight[o * layer.out_stride + i * layer.in_stride] != static_cast<T>(o == i ? 1 : 0)) return false;
+        return true;
+    }
     void read(Layer<T>& layer, const neurode_layer& from, bool last, bool reverse) {
         layer.in = from.in;
         layer.out = from.out;
         layer.activation = from.activation;
         layer.num_terms = from.num_terms;
         layer.skip = static_cast<T>(from.skip);
-        layer.slope_of_value = !last && from.skip == 0 &&
-                               (from.activation == NEURODE_TANH || from.activation == NEURODE_RELU);
+        layer.plain = is_plain(from);
+        layer.slope_of_value = layer.plain || (!last && from.skip == 0 && (from.activation == NEURODE_TANH ||
+                                                                           from.activation == NEURODE_RELU));
         const T* weight = static_cast<const T*>(from.weight);
         layer.forward.pack(weight, from.out, from.in, from.out_stride, from.in_stride);
         if (reverse) layer.backward.pack(weight, from.in, from.out, from.in_stride, from.out_stride);

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define NEURODE_ABI 5
+#define NEURODE_ABI 6
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,7 +24,9 @@ enum neurode_activation_kind {
     NEURODE_ELU,
     NEURODE_GELU,
     NEURODE_GELU_TANH,
-    NEURODE_SIN
+    NEURODE_SIN,
+    NEURODE_SQUARE,
+    NEURODE_CUBE
 };
 enum neurode_clock { NEURODE_CLOCK_T, NEURODE_CLOCK_SIN, NEURODE_CLOCK_COS, NEURODE_CLOCK_ONE };
 enum neurode_status { NEURODE_SUCCESS, NEURODE_MAX_STEPS, NEURODE_STEP_TOO_SMALL, NEURODE_NON_FINITE, NEURODE_RUNNING };
@@ -76,7 +78,9 @@ typedef struct {
 /* joint: one step size for all. times: (num_times) of each sample, those of the next one time_stride further (0: the
  * same for all). lengths: (samples) how many each has, or null. probed: f(t0, y0) counts as called for every sample.
  * keep: for the reverse pass. activation_bytes: so many may be spent on activations that it then need not compute
- * again. */
+ * again. slots: states that it may keep of each lane, 0 for all, -1 for twice the binary digits of the number of steps;
+ * the others are made again (not with save steps and dense, which need all). patience: seconds after which a call comes
+ * back unfinished, 0 for never. */
 typedef struct {
     const neurode_field* field;
     const neurode_method* method;
@@ -84,7 +88,8 @@ typedef struct {
     const void* y0;
     const double* times;
     const int64_t* lengths;
-    int64_t samples, num_times, time_stride, activation_bytes;
+    int64_t samples, num_times, time_stride, activation_bytes, slots;
+    double patience;
     int32_t dtype, joint, save, probed, keep, threads;
 } neurode_problem;
 
@@ -109,6 +114,8 @@ typedef struct {
 } neurode_pullback;
 
 typedef struct neurode_solve neurode_solve;
+typedef struct neurode_way_back neurode_way_back;
+enum neurode_answer { NEURODE_DONE, NEURODE_UNFINISHED, NEURODE_OUT_OF_MEMORY = -1 };
 
 #define NEURODE_API __attribute__((visibility("default")))
 
@@ -116,12 +123,16 @@ NEURODE_API int32_t neurode_abi(void);
 NEURODE_API const char* neurode_variant_name(void);
 /* Use another variant that this machine can run ("baseline", "avx2", "avx512"); 0 if it cannot. For tests. */
 NEURODE_API int32_t neurode_use_variant(const char* name);
-/* Solves. What the reverse pass and neurode_steps need stays in the result until neurode_free; null: out of memory. */
-NEURODE_API neurode_solve* neurode_forward(const neurode_problem* problem, neurode_outcome* outcome);
-/* May run more than once. problem: that of the forward pass, in the same or in equal memory. 0, or -1: out of memory.
+/* Solves. *solve is null at first, and what comes there is to be freed by neurode_free, whatever the answer. Unfinished:
+ * call again, with the same structs in the same memory. What the reverse pass and neurode_steps need stays in the solve.
  */
-NEURODE_API int32_t neurode_backward(const neurode_problem* problem, const neurode_solve* solve,
-                                     neurode_pullback* bars);
+NEURODE_API int32_t neurode_forward(const neurode_problem* problem, neurode_outcome* outcome, neurode_solve** solve);
+/* May run more than once; with slots one way back at a time, which uses states up, so that the next takes longer.
+ * problem: that of the forward pass, in the same or in equal memory. *way: null at first; unfinished: call again with
+ * the same structs, or leave it by neurode_abandon. */
+NEURODE_API int32_t neurode_backward(const neurode_problem* problem, neurode_solve* solve, neurode_pullback* bars,
+                                     neurode_way_back** way);
+NEURODE_API void neurode_abandon(neurode_way_back* way);
 /* Bytes that a solve keeps. */
 NEURODE_API int64_t neurode_kept_bytes(const neurode_solve* solve);
 /* States at t0 and after each accepted step: values (rows, samples, dim), NaN below a sample's last. */

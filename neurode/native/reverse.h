@@ -5,15 +5,14 @@
 #ifndef NEURODE_REVERSE_H
 #define NEURODE_REVERSE_H
 
-#include "recording.h"
-#include "solve.h"
+#include "recall.h"
 
 namespace NEURODE_VARIANT {
 
 template <class T>
-class ReverseWorker {
+class ReverseWorker final : public Worker {
 public:
-    ReverseWorker(const Work<T>& work, const neurode_pullback& bars, const Trail<T>& trail, const Clock* clocks,
+    ReverseWorker(const Work<T>& work, const neurode_pullback& bars, Trail<T>& trail, const Clock* clocks,
                   const int64_t* first_step)
         : sums(work.network),
           times_bar(work.joint && bars.times_bar != nullptr ? work.problem.num_times : 0),
@@ -38,16 +37,34 @@ public:
           argument_(padded_),
           times_(BLOCK * work.tableau.stages),
           turned_(turned_numbers<T>(work.network, work.tableau.stages)),
-          carried_bar_(work.tableau.fsal ? trail.count() * work.dim : 0) {}
-
-    void run() {
+          carried_bar_(work.tableau.fsal ? trail.count() * work.dim : 0),
+          patience_(work.problem.patience, 3 * work.products(1)),
+          unpulled_(trail.first()) {
+        if (work.few) recall_ = new Recall<T>(work, trail, buffers_);
         for (int i = 0; i < BLOCK; ++i) sample_[i] = -1;
         waiting_ = trail_.first();
         for (int i = 0; i < BLOCK; ++i) fill(i);
-        while (busy_ > 0) step_back();
-        if (work_.tableau.fsal)
-            for (int64_t base = trail_.first(); base < end(); base += BLOCK) pull_first(base);
     }
+    ~ReverseWorker() override {
+        delete polynomial_;
+        delete recall_;
+    }
+
+    bool run() override {
+        patience_.begin();
+        while (busy_ > 0) {
+            if (recall_ != nullptr && !recall_->reach(sample_, left_, y_.data(), k_.data(), patience_)) return false;
+            step_back();
+            if (patience_.is_over()) return false;
+        }
+        for (; work_.tableau.fsal && unpulled_ < end(); unpulled_ += BLOCK) {
+            if (patience_.is_over()) return false;
+            pull_first(unpulled_);
+        }
+        return true;
+    }
+    // By which states were made again.
+    int64_t recalling_calls() const { return recall_ == nullptr ? 0 : recall_->most_calls; }
 
     Sums<T> sums;
     Array<double> times_bar;
@@ -106,6 +123,7 @@ private:
         while (row_[i] > 0 && (forward ? times.at(row_[i] - 1) > reached : times.at(row_[i] - 1) < reached)) --row_[i];
         work_.put_terms(sample, buffers_.terms.data(), i);
         for (int64_t f = 0; f < work_.network.row_terms; ++f) sums.rows[f * BLOCK + i] = 0;
+        if (recall_ != nullptr) recall_->begin(i, sample, left_[i]);
         ++busy_;
     }
 
@@ -113,10 +131,12 @@ private:
         const int fsal = work_.tableau.fsal ? 1 : 0;
         for (int i = 0; i < BLOCK; ++i) {
             if (sample_[i] < 0) continue;
-            const T* state = trail_.state(step_[i], sample_[i]);
             const Interval& interval = trail_.mark(step_[i]).interval;
-            put_row<T>(state, work_.dim, y_.data(), i);
-            if (fsal) put_row<T>(state + work_.dim, work_.dim, k_.data(), i);
+            if (recall_ == nullptr) {
+                const T* state = trail_.state(step_[i], sample_[i]);
+                put_row<T>(state, work_.dim, y_.data(), i);
+                if (fsal) put_row<T>(state + work_.dim, work_.dim, k_.data(), i);
+            }
             intervals_.set(i, interval.t, interval.t_end);
             if (work_.save == NEURODE_SAVE_TS) find_rows(i, interval);
         }
@@ -138,7 +158,7 @@ private:
     void find_rows(int i, const Interval& interval) {
         const Times times = work_.times(sample_[i]);
         int64_t row = row_[i];
-        while (row > 0 && times.at(row - 1) == interval.t_end) --row;
+        while (interval.anchor_end >= 0 && row > 0 && times.at(row - 1) == interval.t_end) --row;
         inside_[i] = row;
         const bool forward = interval.t_end >= interval.t;
         while (row > 0 && (forward ? times.at(row - 1) > interval.t : times.at(row - 1) < interval.t)) --row;
@@ -306,6 +326,7 @@ private:
         }
         step_[i] = mark.previous;
         --left_[i];
+        if (recall_ != nullptr) recall_->undone(i, left_[i]);
         if (step_[i] >= 0) return;
         T* bar = y0_bar(sample);
         take_row<T>(y_bar_.data(), i, work_.dim, bar);
@@ -374,7 +395,7 @@ private:
 
     const Work<T>& work_;
     const neurode_pullback& bars_;
-    const Trail<T>& trail_;
+    Trail<T>& trail_;
     const Clock* const clocks_;
     // Rows of the steps of each lane among those of all; the last entry is their number.
     const int64_t* const first_step_;
@@ -389,11 +410,12 @@ private:
     int64_t sample_[BLOCK], step_[BLOCK] = {}, left_[BLOCK] = {}, row_[BLOCK] = {}, inside_[BLOCK] = {},
                             first_row_[BLOCK] = {};
     double start_bar_[BLOCK] = {}, end_bar_[BLOCK] = {}, size_bar_[BLOCK] = {};
+    Patience patience_;
+    Recall<T>* recall_ = nullptr;
+    // Samples from this one on were not pulled back through f(t0, y0) yet.
+    int64_t unpulled_;
     int64_t waiting_ = 0;
     int busy_ = 0;
-
-public:
-    ~ReverseWorker() { delete polynomial_; }
 };
 
 }  // namespace NEURODE_VARIANT

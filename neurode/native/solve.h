@@ -4,11 +4,20 @@
 
 #include "barrier.h"
 #include "first_step.h"
+#include "patience.h"
 #include "readout.h"
 #include "solve_base.h"
 #include "trail.h"
 
 namespace NEURODE_VARIANT {
+
+// What makes a part of a solve, step after step.
+class Worker {
+public:
+    virtual ~Worker() = default;
+    // False: its patience ended before its work did; call it again.
+    virtual bool run() = 0;
+};
 
 // The problem with its tables, for all workers.
 template <class T>
@@ -23,6 +32,8 @@ struct Work {
           dense(given.save == NEURODE_SAVE_DENSE),
           samples(given.samples),
           joint(given.joint != 0),
+          few(given.keep != 0 && given.slots != ALL_STATES && given.save != NEURODE_SAVE_DENSE &&
+              given.save != NEURODE_SAVE_STEPS),
           adaptive(control.adaptive != 0) {
         parts = given.threads;
         const int64_t blocks = (samples + BLOCK - 1) / BLOCK;
@@ -33,6 +44,10 @@ struct Work {
     int64_t first(int part) const {
         const int64_t blocks = (samples + BLOCK - 1) / BLOCK, sample = part * blocks / parts * BLOCK;
         return sample < samples ? sample : samples;
+    }
+    // Multiplications in a step of so many blocks, or so.
+    double products(int64_t blocks) const {
+        return static_cast<double>(network.gradient_numbers * tableau.stages * BLOCK) * static_cast<double>(blocks);
     }
     Times times(int64_t sample) const {
         const int64_t count = problem.lengths == nullptr ? problem.num_times : problem.lengths[sample];
@@ -62,7 +77,8 @@ struct Work {
     const int save;
     const bool dense;
     const int64_t samples;
-    const bool joint, adaptive;
+    // few: only some states are kept.
+    const bool joint, few, adaptive;
     int parts;
 };
 
@@ -114,11 +130,13 @@ public:
         while (next < times.count && times.at(next) == times.at(0)) copy(y0, row(next++, sample));
         return next;
     }
-    // Rows from `next` on that lie inside the interval end at the one returned.
+    // Rows from `next` on that lie inside the interval end at the one returned. A row that lies at its end by chance,
+    // and did not make the step end there, is read inside: so it carries the gradient of its time.
     int64_t inside(const Times& times, const Interval& interval, int64_t next) const {
         const bool forward = interval.t_end >= interval.t;
         while (next < times.count && (forward ? times.at(next) < interval.t_end : times.at(next) > interval.t_end))
             ++next;
+        while (interval.anchor_end < 0 && next < times.count && times.at(next) == interval.t_end) ++next;
         return next;
     }
     // Rows that are the step's end; returns the next one.

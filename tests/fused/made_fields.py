@@ -14,6 +14,7 @@ from torch.nn import functional
 from neurode import PerSample, solve
 from neurode.fused import kernel, marshal
 from neurode.fused.field import Layer, ReadField, TimeTerm
+from neurode.fused.native_solve import Slots
 from neurode.gradients.gradient import AbstractGradient
 from neurode.integration.problem import Problem
 
@@ -146,8 +147,8 @@ def assert_close(found: Tensor, expected: Tensor, tolerance: float = 1e-10) -> N
     torch.testing.assert_close(found, expected, rtol=0, atol=tolerance * max(size, 1e-3), equal_nan=True)
 
 
-def solve_both(field: ReadField, y0: Tensor, ts, **options) -> Both:
-    """Solve by the eager engine and by the kernel."""
+def solve_both(field: ReadField, y0: Tensor, ts, *, slots: Slots = None, **options) -> Both:
+    """Solve by the eager engine and by the kernel. slots: states that the kernel may keep."""
     per_sample, followed = options.get("batching") == "per_sample", rows_of(field)
 
     def f(t, y, args):
@@ -163,7 +164,7 @@ def solve_both(field: ReadField, y0: Tensor, ts, **options) -> Both:
     reason = kernel.refusal(problem, field)
     if reason is not None and reason.startswith("the method"):
         pytest.skip(reason)
-    run = kernel.run(problem, field)
+    run = kernel.run(problem, field, slots=slots)
     stats = eager.stats
     counts = {
         "status": eager.status,

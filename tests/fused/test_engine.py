@@ -68,7 +68,7 @@ def test_auto_takes_what_it_can_read_and_says_so():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"f": lambda t, y: -(y**3)}, "because it calls pow on the state or on time. Use engine='auto'"),
+        ({"f": lambda t, y: -(y**4)}, "because it takes another power than the second or third. Use engine='auto'"),
         ({"gradient": "direct"}, "because gradient='direct' is plain autograd"),
         ({"gradient": "adjoint"}, r"because it does not compute Adjoint\("),
         ({"y0": (torch.ones(2), torch.ones(2)), "f": lambda t, y: y}, "because the state is a tuple"),
@@ -80,6 +80,14 @@ def test_fused_says_what_it_cannot_do(options, message):
     with pytest.raises(CannotFuse, match=message):
         solve(**options, engine="fused")
     assert solve(**options).stats.engine == "eager"
+
+
+@needs_kernel
+def test_under_autocast_the_loop_runs_since_the_kernel_would_not_round_as_asked():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert solve(a_field(), a_state(), TS).stats.engine == "eager"
+        with pytest.raises(CannotFuse, match="because autocast is on"):
+            solve(a_field(), a_state(), TS, engine="fused")
 
 
 def test_without_the_library_auto_is_eager_and_fused_says_what_is_missing(monkeypatch):

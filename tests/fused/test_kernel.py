@@ -125,16 +125,17 @@ def test_a_joint_state_of_any_shape():
     threads=st.sampled_from([1, 2, 3]),
     outputs=st.integers(1, 12),
     falling=st.booleans(),
+    slots=st.sampled_from([None, 1, 2, 5, "log"]),
 )
 def test_any_size_gives_the_eager_result(
-    rows, dim, hidden, activation, method, batching, save, bias, clock, threads, outputs, falling
+    rows, dim, hidden, activation, method, batching, save, bias, clock, threads, outputs, falling, slots
 ):
     field = made_field((dim, *hidden), activation=activation, rows=rows, bias=bias, clocks=clock, seed=rows)
     ts = torch.linspace(-0.4, 1.1, outputs, dtype=torch.float64)
     ts = (ts.flip(0) if falling else ts).requires_grad_()
     y0 = states(rows, dim)
     with on_threads(threads):
-        both = solve_both(field, y0, ts, method=method, batching=batching, save=save, **steps_of(method))
+        both = solve_both(field, y0, ts, method=method, batching=batching, save=save, slots=slots, **steps_of(method))
         both.assert_equal()
         assert_same_gradients(both, [y0, ts, *field.tensors])
 

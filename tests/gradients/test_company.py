@@ -257,21 +257,59 @@ def test_swapped_weights_are_back_in_their_places_after_the_way_back(gradient):
 
 
 @WAYS
-def test_under_autocast_the_gradient_is_that_of_the_rounded_field(gradient):
-    """In bfloat16, of three digits; without autocast's cache, which would sum gradients of weights in bfloat16."""
+@pytest.mark.parametrize("step_size", [0.1, 0.07])
+def test_under_autocast_the_gradient_is_that_of_the_rounded_field(step_size, gradient):
+    """In bfloat16, of three digits; without autocast's cache, which would sum gradients of weights in bfloat16. Output
+    times end a step, or lie inside one."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))
     y0 = Y0.float().requires_grad_()
 
     def gradients(**options):
         with torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=False):
-            ys = solve(lambda t, y: net(y).float(), y0, TS, step_size=0.1, **options).ys
+            ys = solve(lambda t, y: net(y).float(), y0, TS, step_size=step_size, **options).ys
         return torch.autograd.grad(ys.square().sum(), (y0, *net.parameters()))
 
     near = 1e-5 if gradient_of(gradient).is_exact else 0.02
     due = gradients(**by_autograd(gradient, "rk4"))
     for one, other in zip(gradients(gradient=gradient, method="rk4"), due, strict=True):
         torch.testing.assert_close(one, other, rtol=near, atol=near)
+
+
+@pytest.mark.parametrize("batching", ["joint", "per_sample"])
+@pytest.mark.parametrize("controller", [{"step_size": 0.07}, {}], ids=["constant", "adaptive"])
+def test_autocast_is_for_the_field_and_rounds_nothing_of_the_solver(controller, batching):
+    y0 = Y0.float().requires_grad_()
+
+    def solved(enabled):
+        seen = []
+
+        def field(t, y):
+            seen.append(torch.is_autocast_enabled("cpu"))
+            return torch.cos(y)
+
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            ys = solve(field, y0, TS, gradient="direct", batching=batching, **controller).ys
+        assert set(seen) == {enabled}
+        return ys, *torch.autograd.grad(ys.square().sum(), y0)
+
+    for one, other in zip(solved(True), solved(False), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("gradient", ["checkpointed", "reversible", "adjoint"])
+def test_autocast_around_the_way_back_alone_changes_nothing(gradient):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))
+
+    def gradients(enabled):
+        values = solve(lambda t, y: net(y), Y0.float(), TS, gradient=gradient, engine="eager").ys
+        loss = values.square().sum()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            return torch.autograd.grad(loss, tuple(net.parameters()))
+
+    for one, other in zip(gradients(True), gradients(False), strict=True):
+        assert torch.equal(one, other)
 
 
 @WAYS

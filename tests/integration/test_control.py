@@ -201,6 +201,48 @@ def test_events_and_jumps_of_the_field_go_together():
     assert float(falling.events.times[0]) == pytest.approx(0.95, abs=1e-9)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("batching", ["joint", "per_sample"])
+@pytest.mark.parametrize("of_time", [True, False])
+@pytest.mark.parametrize("shift", [-1e-7, -1e-16, 0.0, 1e-16, 1e-7])
+def test_an_event_exactly_at_a_jump_of_the_field_happens_once(backwards, dtype, batching, of_time, shift):
+    y0 = torch.tensor([[0.0]], dtype=dtype)
+    ts = torch.tensor([0.0, 2.0], dtype=dtype)
+
+    def field(t, y):
+        return torch.where(t < 0.7, 1.0, 0.5) * torch.ones_like(y)
+
+    if backwards:
+        ts, y0 = ts.flip(0), torch.tensor([[0.7 + 1.3 / 2]], dtype=dtype)
+
+    def condition(t, y):
+        value = (t - 0.7 - shift) * torch.ones_like(y) if of_time else y - 0.7 - shift
+        return value.reshape(-1) if batching == "per_sample" else value.reshape(())
+
+    control = AdaptiveSteps(jump_t=(0.7,))
+    near = pytest.approx(0.7, abs=2e-6 if dtype == torch.float32 else 1e-6)
+    for event in (Event(condition, terminal=False), Event(condition, direction=-1 if backwards else 1)):
+        found = solve(field, y0, ts, events=event, controller=control, batching=batching, rtol=1e-6, atol=1e-6)
+        assert found.events.times.reshape(-1).tolist() == [near]
+        assert found.events.states.reshape(-1).tolist() == [near]
+    against = Event(condition, direction=1 if backwards else -1)
+    found = solve(field, y0, ts, events=against, controller=control, batching=batching, rtol=1e-6, atol=1e-6)
+    assert found.events.times.numel() == 0
+
+
+def test_an_event_at_a_jump_of_the_field_may_move_the_state_and_has_its_gradient():
+    level = doubles(0.7)[0].requires_grad_()
+    event = Event(lambda t, y: y[0] - level, jump=lambda t, y: y - 5.0)
+    found = solve(
+        lambda t, y: torch.ones_like(y), doubles(0.0), [0.0, 2.0], events=event, save="end",
+        controller=AdaptiveSteps(jump_t=[0.7]),
+    )  # fmt: skip
+    assert found.ys[-1].item() == pytest.approx(-3.0)
+    assert found.events.lengths == 1
+    assert torch.autograd.grad(found.events.times.sum(), level)[0].item() == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -20,7 +20,7 @@ from neurode.tasks.text.phrases import Phrase
 
 Pair = tuple[Phrase, Phrase]
 
-_WORDS, _STEPS = (1, 2, 3), 150
+_WORDS, _STEPS = (1, 2, 3), 125
 """Words of one sentence that are carried over in each turn, and the steps of refinement that a turn is given."""
 
 
