@@ -146,7 +146,7 @@ def solve(
     if isinstance(chosen, AdaptiveSteps):
         stepper = stepper.within(*(x if isinstance(x, float) else float(x.min()) for x in tolerances))
     problem = Problem(
-        equation=Equation(f, args, Autocast.now(layout.device.type), layout=layout),
+        equation=Equation(f, args, autocast=Autocast.now(layout.device.type), layout=layout),
         y0=state,
         times=times,
         stepper=stepper,
