@@ -26,7 +26,8 @@ class Newton:
     it? None (default): where the field couples more than 512 numbers, or than `largest`. Good where hundreds of numbers
     and more act on each other; not good where stiffness is extreme, for then GMRES takes many products.
     restart: vectors that GMRES keeps before it begins anew. products: at most so many a linear system; a step whose
-    system takes more counts as one whose equations are not solved.
+    system takes more counts as one whose equations are not solved. Gradients, whose systems are solved to rounding,
+    may take 25 times as many.
     tolerance: of the stages, as a share of rtol and atol; None: min(0.03, sqrt(rtol)), as Hairer and Wanner's RADAU5.
     rtol, atol: set by the solve; None where it keeps constant steps: the equations are solved to rounding.
     Raises ValueError or TypeError for values out of range.
