@@ -79,9 +79,8 @@ def solve(
     ones. Not for stochastic, delay or controlled equations.
 
     f: the vector field, f(t, y) or with args f(t, y, args), or a SplitField of two such; returns the derivative in y's
-        shape and dtype. Jointly t is
-        0-d; per sample it has shape (batch, 1, ..., 1) against a tensor state, (batch,) for a tuple or dict. It is
-        never called outside [t0, t1].
+        shape and dtype. Jointly t is 0-d; per sample it has shape (batch, 1, ..., 1) against a tensor state, (batch,)
+        for a tuple or dict. It is never called outside [t0, t1].
     y0: initial state: a tensor of any shape, or a tuple or dict of tensors; float32, float64 or complex. Or a Solution,
         to go on from where it came to, with its step size.
     ts: output times, rising or falling, ts[0] being t0 and ts[-1] t1: (n,) for all; per sample also (n, batch), or a
