@@ -8,13 +8,11 @@ the state is the points with their log density, which falls by the divergence. T
 interface, with one changed import. (`neurode.CNF` does the same in less time: see cnf.py.)
 """
 
-import argparse
 import math
-import time
-from importlib import import_module
 
 import torch
 from torch import nn
+from torchdiffeq_training import options, train
 
 END = 10.0
 
@@ -51,37 +49,19 @@ class PlanarField(nn.Module):
 
 def main(arguments: list[str] | None = None) -> float:
     """Fit, print, and return the last loss in nats."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--library", default="neurode.torchdiffeq", help="where odeint is imported from")
-    parser.add_argument("--adjoint", action="store_true", help="gradients by odeint_adjoint")
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--points", type=int, default=512)
-    chosen = parser.parse_args(arguments)
-    library = import_module(chosen.library)  # the one changed import
+    chosen, library = options(__doc__, arguments, steps=500, points=512)
     odeint = library.odeint_adjoint if chosen.adjoint else library.odeint
-
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
     field, generator = PlanarField(), torch.Generator().manual_seed(1)
-    optimizer = torch.optim.Adam(field.parameters(), lr=3e-3)
     base = torch.distributions.MultivariateNormal(torch.zeros(2), 0.1 * torch.eye(2))
-    began, value = time.perf_counter(), math.nan
-    for step in range(1, chosen.steps + 1):
-        points = moons(chosen.points, generator)
-        state, span = (points, torch.zeros(chosen.points, 1)), torch.tensor([END, 0.0])
+    span = torch.tensor([END, 0.0])
+
+    def loss_of() -> torch.Tensor:
+        state = moons(chosen.points, generator), torch.zeros(chosen.points, 1)
         z, change = odeint(field, state, span, rtol=1e-5, atol=1e-5)
-        loss = -(base.log_prob(z[-1]) - change[-1].squeeze(1)).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step == 1:  # the first one also loads what torch loads late
-            began = time.perf_counter()
-        value = loss.item()
-        if step % max(1, chosen.steps // 5) == 0:
-            print(f"step {step:5}  negative log density {value:.3f} nats a point")
-    seconds = time.perf_counter() - began
-    print(f"{chosen.library}: {1000 * seconds / max(1, chosen.steps - 1):.0f} ms a step")
-    return value
+        return -(base.log_prob(z[-1]) - change[-1].squeeze(1)).mean()
+
+    optimizer = torch.optim.Adam(field.parameters(), lr=3e-3)
+    return train(loss_of, optimizer, chosen, "negative log density {:.3f} nats a point")
 
 
 if __name__ == "__main__":

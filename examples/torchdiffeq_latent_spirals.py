@@ -8,13 +8,11 @@ carries a draw of it through time; a network reads positions from it; evidence l
 5). The program is written for torchdiffeq's interface, with one changed import.
 """
 
-import argparse
 import math
-import time
-from importlib import import_module
 
 import torch
 from torch import nn
+from torchdiffeq_training import options, train
 
 LATENT, SEEN, NOISE = 4, 100, 0.3
 
@@ -71,32 +69,12 @@ class LatentODE(nn.Module):
 
 def main(arguments: list[str] | None = None) -> float:
     """Train, print, and return the last loss."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--library", default="neurode.torchdiffeq", help="where odeint is imported from")
-    parser.add_argument("--steps", type=int, default=500)
-    parser.add_argument("--spirals", type=int, default=1000)
-    chosen = parser.parse_args(arguments)
-    odeint = import_module(chosen.library).odeint  # the one changed import
-
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
+    chosen, library = options(__doc__, arguments, steps=500, spirals=1000)
     pieces, times = spirals(chosen.spirals, seed=1)
-    model, generator = LatentODE(odeint), torch.Generator().manual_seed(2)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    began, value = time.perf_counter(), math.nan
-    for step in range(1, chosen.steps + 1):
-        optimizer.zero_grad()
-        loss = model.loss(pieces, times, generator)
-        loss.backward()
-        optimizer.step()
-        if step == 1:  # the first one also loads what torch loads late
-            began = time.perf_counter()
-        value = loss.item()
-        if step % max(1, chosen.steps // 5) == 0:
-            print(f"step {step:5}  negative evidence lower bound {value:10.1f} nats")
-    seconds = time.perf_counter() - began
-    print(f"{chosen.library}: {1000 * seconds / max(1, chosen.steps - 1):.1f} ms a step")
-    return value
+    model = LatentODE(library.odeint_adjoint if chosen.adjoint else library.odeint)
+    generator, optimizer = torch.Generator().manual_seed(2), torch.optim.Adam(model.parameters(), lr=0.01)
+    words = "negative evidence lower bound {:10.1f} nats"
+    return train(lambda: model.loss(pieces, times, generator), optimizer, chosen, words)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,9 @@ The true field is y' = y^3 A. Batches of short pieces of one long path are drawn
 point of each is held against the others. The program is written for torchdiffeq's interface, with one changed import.
 """
 
-import argparse
-import time
-from importlib import import_module
-
 import torch
 from torch import nn
+from torchdiffeq_training import options, train
 
 PIECES, LENGTH = 20, 10
 
@@ -46,37 +43,23 @@ class LearnedField(nn.Module):
 
 def main(arguments: list[str] | None = None) -> float:
     """Train, print, and return the mean absolute error over the whole path."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--library", default="neurode.torchdiffeq", help="where odeint is imported from")
-    parser.add_argument("--steps", type=int, default=1000)
-    chosen = parser.parse_args(arguments)
-    odeint = import_module(chosen.library).odeint  # the one changed import
-
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
+    chosen, library = options(__doc__, arguments, steps=1000)
+    odeint = library.odeint_adjoint if chosen.adjoint else library.odeint
     start, times = torch.tensor([[2.0, 0.0]]), torch.linspace(0.0, 25.0, 1000)
     with torch.no_grad():
         path = odeint(TrueField(), start, times)
     field = LearnedField()
-    optimizer = torch.optim.RMSprop(field.parameters(), lr=1e-3)
-    began = time.perf_counter()
-    for step in range(1, chosen.steps + 1):
+
+    def loss_of() -> torch.Tensor:
         rows = torch.randperm(len(times) - LENGTH)[:PIECES]
         pieces = torch.stack([path[rows + offset] for offset in range(LENGTH)])
-        found = odeint(field, pieces[0], times[:LENGTH])
-        loss = (found - pieces).abs().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step == 1:  # the first one also loads what torch loads late
-            began = time.perf_counter()
-        if step % max(1, chosen.steps // 5) == 0:
-            print(f"step {step:5}  mean absolute error of the pieces {loss.item():.4f}")
-    seconds = time.perf_counter() - began
+        return (odeint(field, pieces[0], times[:LENGTH]) - pieces).abs().mean()
+
+    optimizer = torch.optim.RMSprop(field.parameters(), lr=1e-3)
+    train(loss_of, optimizer, chosen, "mean absolute error of the pieces {:.4f}")
     with torch.no_grad():
         error = (odeint(field, start, times) - path).abs().mean().item()
-    step = 1000 * seconds / max(1, chosen.steps - 1)
-    print(f"{chosen.library}: {step:.2f} ms a step; the whole path is off by {error:.3f}")
+    print(f"the whole path is off by {error:.3f}")
     return error
 
 

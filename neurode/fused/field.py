@@ -36,8 +36,8 @@ class TimeTerm:
 class Layer:
     """x -> activation(weight x + bias + time terms) + skip x.
 
-    weight: (W_out, W_in). bias: (W_out,), (R, W_out), or None. activation: of `ACTIVATIONS` or `POWERS`.
-    skip: 0 for none, else W_in == W_out.
+    weight: (W_out, W_in). bias: (W_out,), (R, W_out), or None. activation: of `ACTIVATIONS` or `POWERS`. skip: 0 for
+    none, else W_in == W_out.
     """
 
     weight: torch.Tensor

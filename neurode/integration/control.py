@@ -8,6 +8,10 @@ from neurode.methods.catalogue import adaptive_methods
 from neurode.methods.stepper import AbstractStepper
 
 FROM_TIME_TO_TIME = ConstantSteps()
+DAMPED = ("tsit5", "vern7", "dopri8", "rodas5p", "auto")
+"""Methods whose own controller is not the I law. By that law their estimates let some steps become too long, where the
+error passes through zero or the tolerance is loose for the order: errors of DETEST up to 14 times SciPy's. The others
+gain nothing by another, or lose (dop853 on fields whose stability bounds the step)."""
 Tolerance = float | torch.Tensor | tuple | list | dict | None
 """A number, a tensor, or a nest of them in the structure of y0."""
 
@@ -49,4 +53,6 @@ def choose_controller(
         raise ValueError("constant steps watch no error, so rtol and atol have no effect. Leave them out.")
     if controller is not None:
         return controller
-    return LAWS["I"] if stepper.has_error else FROM_TIME_TO_TIME
+    if not stepper.has_error:
+        return FROM_TIME_TO_TIME
+    return LAWS["damped" if stepper.name in DAMPED else "I"]

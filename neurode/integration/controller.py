@@ -157,6 +157,7 @@ LAWS: dict[str, AdaptiveSteps] = {
     "I": AdaptiveSteps(),
     "PI": AdaptiveSteps(proportional=0.4, integral=0.3),
     "PID": AdaptiveSteps(proportional=0.2, integral=0.3, derivative=0.1),
+    "damped": AdaptiveSteps(proportional=0.2, integral=0.5, safety=0.8),
 }
 """Controllers by name: `controller="PI"`."""
 

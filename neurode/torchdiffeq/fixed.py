@@ -9,7 +9,7 @@ import torch
 
 from neurode.core.errors import SolveError
 from neurode.gradients.direct import Direct
-from neurode.methods.adams import Adams
+from neurode.methods.adams import HIGHEST, Adams
 from neurode.methods.implicit_rk import ImplicitRungeKutta
 from neurode.methods.newton import Newton
 from neurode.methods.stepper import AbstractStepper
@@ -21,7 +21,8 @@ from neurode.torchdiffeq.numbers import back_of, host, next_to, real_field, real
 from neurode.torchdiffeq.request import Request, demand
 from neurode.torchdiffeq.steered import SteeredStepper
 
-HIGHEST_ADAMS = 5
+USUAL_ADAMS = 5
+"""The order where the user asks for none: beyond it few steps are short enough to be stable."""
 
 
 def values(request: Request) -> torch.Tensor:
@@ -47,9 +48,10 @@ def stepper_of(request: Request, attempts: Attempts | None) -> AbstractStepper:
 
 
 def _adams(stepper: Adams, request: Request) -> AbstractStepper:
-    """The Adams method of the options: of order 5 at most, and of as many corrections as the user allows."""
+    """The Adams method of the options: of order 5, or what is asked for up to our highest, and of as many corrections
+    as the user allows."""
     options = request.options
-    order = int(options.get("max_order", HIGHEST_ADAMS))
+    order = int(options.get("max_order", USUAL_ADAMS))
     demand(order <= 12, f"max_order must be 12 at most, but is {order}.")
     if order < 4:
         warnings.warn(f"max_order={order} is below 4, so the solver reduces to `rk4`.", stacklevel=5)
@@ -59,7 +61,7 @@ def _adams(stepper: Adams, request: Request) -> AbstractStepper:
         corrections = int(options["max_iters"])
     if not options.get("implicit", True):
         corrections = 0
-    return replace(stepper, order=min(order, HIGHEST_ADAMS), corrections=corrections)
+    return replace(stepper, order=min(order, HIGHEST), corrections=corrections)
 
 
 def grid_of(request: Request) -> torch.Tensor:

@@ -159,3 +159,16 @@ def test_settings_that_contradict_each_other_are_refused(settings, message):
 def test_constant_steps_must_be_positive(size):
     with pytest.raises(ValueError, match="step_size must be positive"):
         ConstantSteps(size)
+
+
+@pytest.mark.parametrize(
+    ("method", "law"), [("dopri5", "I"), ("dop853", "I"), ("tsit5", "damped"), ("vern7", "damped")]
+)
+def test_each_method_has_the_law_that_suits_it_unless_another_is_asked_for(method, law):
+    y0 = torch.tensor([2.0, 0.0], dtype=torch.float64)
+    steps = {
+        name: int(solve(van_der_pol(), y0, [0.0, 5.0], method=method, controller=name).stats.num_steps)
+        for name in (None, "I", "damped")
+    }
+    assert steps[None] == steps[law]
+    assert steps["I"] != steps["damped"]

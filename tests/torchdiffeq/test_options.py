@@ -263,3 +263,18 @@ def test_what_scipy_could_not_solve_is_nan_and_said():
 def test_the_names_of_the_methods_are_where_programs_look_for_them():
     own, theirs = (import_module(f"{name}._impl.odeint").SOLVERS for name in ("neurode.torchdiffeq", "torchdiffeq"))
     assert set(theirs) <= set(own)
+
+
+@pytest.mark.parametrize("method", ["explicit_adams", "implicit_adams"])
+def test_adams_takes_the_order_that_is_asked_for(method):
+    """A larger one than there is gives the largest."""
+    t = torch.linspace(0, 2, 81, dtype=torch.float64)
+    exact = Y0 * torch.exp(torch.sin(t[-1]))
+
+    def error(**options):
+        found = ours.odeint(lambda t, y: y * torch.cos(t), Y0, t, method=method, options=options)[-1]
+        return (found - exact).abs().max().item()
+
+    assert error(max_order=7) < error() / 4 < error(max_order=4) / 100
+    assert error() == error(max_order=5)
+    assert error(max_order=12) == error(max_order=7)

@@ -1,9 +1,7 @@
 """The ids that every tokenizer keeps for itself, and what a tokenizer promises."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
-
-from neurode.core.errors import DataError
 
 PAD, START, END, UNKNOWN = 0, 1, 2, 3
 NUM_SPECIAL = 4
@@ -52,18 +50,3 @@ def words_until_end(ids: Iterable[int], size: int) -> list[int]:
         if one not in (PAD, START):
             kept.append(one)
     return kept
-
-
-def tokenizer_from_dict(saved: Mapping[str, Any]) -> Tokenizer:
-    """Rebuild the tokenizer that `to_dict` wrote, of whichever kind. Raises DataError for anything else."""
-    from neurode.data.text.subwords import Subwords
-    from neurode.data.text.vocabulary import WordVocabulary
-
-    kinds = {"words": WordVocabulary, "subwords": Subwords}
-    kind = saved.get("kind") if isinstance(saved, Mapping) else None
-    if kind not in kinds:
-        raise DataError(
-            f"the saved tokenizer is of kind {kind!r}; known are {', '.join(kinds)}. Was the model folder edited, or "
-            "written by a newer neurode?"
-        )
-    return kinds[kind].from_dict(saved)

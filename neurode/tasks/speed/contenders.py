@@ -13,6 +13,7 @@ import torch
 
 from neurode.core.nest import PerSample
 from neurode.solving import solve
+from neurode.tasks.speed.floor import Floor
 from neurode.tasks.speed.runner import AbstractRunner, Evaluations, Setup, TorchRunner, Unavailable
 from neurode.tasks.speed.workloads import Workload
 
@@ -108,9 +109,7 @@ def _torchode(setup: Setup) -> TorchRunner:
 
 
 def _floor(setup: Setup) -> AbstractRunner:
-    from neurode.tasks.speed.floor import Floor
-
-    return Floor(setup)
+    return Floor(setup, neurode_options(setup) | {"engine": "eager"})
 
 
 def _diffrax(setup: Setup, mapped: bool) -> AbstractRunner:

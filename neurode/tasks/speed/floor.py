@@ -5,7 +5,6 @@ from typing import Any
 import torch
 
 from neurode.solving import solve
-from neurode.tasks.speed.contenders import neurode_options
 from neurode.tasks.speed.runner import AbstractRunner, Evaluations, Setup
 
 
@@ -16,12 +15,14 @@ class Floor(AbstractRunner):
     accepted steps, behind a call with a graph; where the way back makes the steps again, on top of the calls of the way
     there, else in place of them. Samples that have left the computation are not counted: a call of half the batch is
     half a call. What it returns is no solution.
+
+    options: what `solve` is asked for.
     """
 
-    def __init__(self, setup: Setup, engine: str = "eager"):
+    def __init__(self, setup: Setup, options: dict[str, Any]):
         self.setup, self.field = setup, setup.closed_field()
         y0 = setup.y0.clone().requires_grad_()
-        solution = solve(setup.field, y0, setup.ts, **neurode_options(setup), engine=engine)
+        solution = solve(setup.field, y0, setup.ts, **options)
         torch.autograd.grad((solution.ys * setup.loss_weights).sum(), y0)
         assert solution.backward is not None
         stats, t0_calls = solution.stats, 1

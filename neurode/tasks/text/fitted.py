@@ -11,7 +11,8 @@ from torch import nn
 
 from neurode import __version__
 from neurode.core.errors import DataError
-from neurode.data.text.tokens import Tokenizer, tokenizer_from_dict
+from neurode.data.text.saved_tokenizer import tokenizer_from_dict
+from neurode.data.text.tokens import Tokenizer
 from neurode.models.code_scale import CodeScale
 from neurode.models.flow_prior import FlowPrior
 from neurode.models.text.code_metric import CodeMetric

@@ -7,8 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from neurode.core.errors import DataError, MissingExtraError
+from neurode.data.text.saved_tokenizer import tokenizer_from_dict
 from neurode.data.text.subwords import Subwords
-from neurode.data.text.tokens import END, NUM_SPECIAL, START, UNKNOWN, Tokenizer, tokenizer_from_dict
+from neurode.data.text.tokens import END, NUM_SPECIAL, START, UNKNOWN, Tokenizer
 
 SENTENCES = ["the lowest of the low", "the newest and the widest", "lower the new window", "the dog saw the widow"] * 5
 

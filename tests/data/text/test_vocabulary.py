@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurode.core.errors import DataError
-from neurode.data.text.tokens import END, NUM_SPECIAL, PAD, START, UNKNOWN, Tokenizer, tokenizer_from_dict
+from neurode.data.text.saved_tokenizer import tokenizer_from_dict
+from neurode.data.text.tokens import END, NUM_SPECIAL, PAD, START, UNKNOWN, Tokenizer
 from neurode.data.text.vocabulary import WordVocabulary
 from neurode.data.text.words import BLANK, JOINED, normalise
 

@@ -43,7 +43,8 @@ def test_samples_that_are_done_ask_for_no_more_rows_of_the_field():
 
 def test_the_floor_makes_the_calls_of_the_solve_and_no_more():
     setup = Setup(SMALL)
-    floor, eager = Floor(setup), CONTENDERS["neurode eager"].runner(setup)
+    floor, eager = (CONTENDERS[name].runner(setup) for name in ("floor", "neurode eager"))
+    assert isinstance(floor, Floor)
     assert floor.calls == eager.evaluations().calls
     calls = 0
 
