@@ -147,7 +147,8 @@ class NativeSolve:
             try:
                 _call(library().neurode_backward, arguments, "the native way back ran out of memory.")
             finally:
-                library().neurode_abandon(way)  # where it was interrupted; else there is none
+                if way:  # it was interrupted
+                    library().neurode_abandon(way)
         sent.close()
         return y0_bar, pullback.evaluations
 
