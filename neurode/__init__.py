@@ -29,6 +29,7 @@ _HOMES = {
     "MissingExtraError": "neurode.core.errors",
     "TrainingError": "neurode.core.errors",
     "PerSample": "neurode.core.nest",
+    "SplitField": "neurode.core.split_field",
     "AdaptiveSteps": "neurode.integration.controller",
     "ConstantSteps": "neurode.integration.controller",
     "Direct": "neurode.gradients.direct",

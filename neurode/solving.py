@@ -1,6 +1,7 @@
 """The entry: `solve` checks what it is given, lets a gradient run the loop, and returns a Solution."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from neurode.core.transforms import active, forward_mode, host_array, lowered
 from neurode.fused.engine import Fusible, fusible
 from neurode.fused.field import Unreadable
 from neurode.gradients.catalogue import gradient_of
+from neurode.gradients.checkpointed import Checkpointed
+from neurode.gradients.direct import Direct
 from neurode.gradients.gradient import AbstractGradient
 from neurode.gradients.outcome import Outcome
 from neurode.gradients.segments import solve_in_parts
@@ -32,11 +35,15 @@ from neurode.integration.stops import forced_stops
 from neurode.integration.times import OutputTimes, TimesLike, read_times
 from neurode.integration.tolerances import read_tolerance
 from neurode.methods.catalogue import stepper_of
+from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.implicit_tableau import ImplicitTableau
+from neurode.methods.step_makers import MAKERS
 from neurode.methods.stepper import AbstractStepper
 from neurode.methods.tableau import Tableau
+from neurode.methods.whole_step import CannotCompile, WholeStep, reason_against
 
 MAX_STEPS = 100_000
+ENGINES = ("auto", "fused", "eager", *MAKERS)
 DEFAULT_TOLERANCES = {torch.float32: (1e-3, 1e-6), torch.float64: (1e-6, 1e-9)}
 
 
@@ -94,14 +101,16 @@ def solve(
     events: an Event, a list of them, or a bare condition for a terminal one: stop, jump or take note where condition(t,
         y) changes its sign. solution.events tells which, when and the state there, with gradients.
     engine: "auto" (default) lets one kernel make the whole solve where it can read the field (see
-        `neurode.fused.reading`), "fused" insists on it, "eager" never does. `solution.stats.engine` says which ran.
+        `neurode.fused.reading`), "fused" insists on it, "eager" never does. "compiled" (torch.compile) and "cuda_graph"
+        make each step of any other field one call, joint solves only: see `neurode.methods.step_makers`.
+        `solution.stats.engine` says which ran.
     max_steps: attempted steps at most (of each sample); None: 100,000. max_evaluations: no step begins once f was
         called so often (for a sample). Both count the whole solve, over all its events.
     callbacks: what to call before and after each step.
     throw: raise SolveError when the end is not reached; False returns what was solved, NaN beyond it.
 
     Returns a Solution. Raises TypeError or ValueError for arguments that do not fit together (CannotFuse, a ValueError,
-    where engine="fused" cannot be had), SolveError (with the
+    where engine="fused" cannot be had, CannotCompile, another, for "compiled" and "cuda_graph"), SolveError (with the
     time, the step, the tolerance and what to try) when a solve fails.
     """
     if batching not in ("joint", "per_sample"):
@@ -160,8 +169,8 @@ def solve(
 
 
 def _check_engine(engine: str) -> None:
-    if engine not in ("auto", "fused", "eager"):
-        raise ValueError(f"engine must be 'auto', 'fused' or 'eager', but is {engine!r}.")
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(map(repr, ENGINES))}, but is {engine!r}.")
 
 
 def _check_limits(max_steps: int | None, max_evaluations: int | None, callbacks: Callbacks | None) -> None:
@@ -183,9 +192,14 @@ def _refuse_transforms(*given: Any) -> None:
 
 def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
     """By the kernel where it is wanted and takes the problem, else by the loop."""
+    if engine in MAKERS:
+        return _run_loop(_with_whole_steps(problem, way, engine), way, engine)
     if engine != "eager":
         reason = _reason_for_the_loop(problem) or way.reason_against_kernel
-        found = fusible(problem, way.graph_limit, way.kept_states) if reason is None else Unreadable(reason)
+        if reason is None:
+            found = fusible(problem, way.graph_limit, way.kept_states, insisted=engine == "fused")
+        else:
+            found = Unreadable(reason)
         if isinstance(found, Fusible):
             return found.run()
         if engine == "fused":
@@ -193,9 +207,38 @@ def _solved(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
                 f"engine='fused' cannot make this solve, because {found.reason}. Use engine='auto', which takes the "
                 "eager way then, or 'eager'."
             )
+    return _run_loop(problem, way, "eager")
+
+
+def _run_loop(problem: Problem, way: AbstractGradient, engine: str) -> Solution:
     if problem.events is not None or problem.controller.jump_t:
-        return _solution(problem, solve_in_parts(problem, way))
-    return _solution(problem, Outcome.of(problem, way.run(problem)))
+        return _solution(problem, solve_in_parts(problem, way), engine)
+    return _solution(problem, Outcome.of(problem, way.run(problem)), engine)
+
+
+def _with_whole_steps(problem: Problem, way: AbstractGradient, engine: str) -> Problem:
+    """The problem with a stepper that makes each step in one call."""
+    maker, stepper, ts = MAKERS[engine], problem.stepper, problem.times.tensor
+    reason = reason_against(problem.equation, problem.y0)
+    if active() or forward_mode():
+        reason = "a transform of torch.func or forward mode is in force"
+    elif not isinstance(stepper, ExplicitRungeKutta) or stepper.completes:
+        reason = f"the steps of {stepper.name!r} are not those of a plain explicit Runge-Kutta method"
+    elif not isinstance(way, Checkpointed | Direct if maker.keeps_graphs else Checkpointed):
+        reason = f"it does not go with {way!r}"
+    elif ts is not None and ts.requires_grad and (isinstance(way, Direct) or not maker.keeps_graphs):
+        reason = "it gives gradients of times only compiled, and with gradient='checkpointed'"
+    if reason is None:
+        assert isinstance(stepper, ExplicitRungeKutta)
+        assert isinstance(problem.equation, Equation)
+        whole = WholeStep(stepper.tableau, maker)
+        try:
+            whole.prepare(problem.equation, problem.y0.detach())
+        except CannotCompile as error:
+            reason = str(error)
+        else:
+            return replace(problem, stepper=replace(stepper, whole=whole))
+    raise CannotCompile(f"engine={engine!r} cannot make this solve, because {reason.rstrip('.')}. Use engine='auto'.")
 
 
 def _reason_for_the_loop(problem: Problem) -> str | None:
@@ -245,7 +288,7 @@ def _check_args(args: Any, layout: StateLayout, lanes: int) -> None:
         map_leaves(check, args)
 
 
-def _solution(problem: Problem, outcome: Outcome) -> Solution:
+def _solution(problem: Problem, outcome: Outcome, engine: str) -> Solution:
     layout, dense = problem.equation.layout, None
     if outcome.table is not None:
         dense = DenseOutput(layout, outcome.table, outcome.dense_matrix, problem.y0, problem.times)
@@ -264,6 +307,7 @@ def _solution(problem: Problem, outcome: Outcome) -> Solution:
             tensor(outcome.steps),
             tensor(outcome.accepted),
             tensor(outcome.steps - outcome.accepted),
+            engine,
             num_jacobians=tensor(outcome.jacobians),
         ),
         reached=tensor(outcome.reached),

@@ -1,5 +1,6 @@
 """The methods of the catalogue by what their steps can do, for tests that are about some of them only."""
 
+from neurode.methods.additive_rk import AdditiveRungeKutta
 from neurode.methods.catalogue import METHODS
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.implicit_rk import ImplicitRungeKutta
@@ -10,7 +11,9 @@ EXPLICIT = [name for name, stepper in METHODS.items() if isinstance(stepper, Exp
 """Explicit Runge-Kutta methods: a kernel makes their steps, and they can be undone."""
 LINEARISING = [name for name, stepper in METHODS.items() if stepper.linearises]
 """Those that make the field's Jacobian: for stiff problems, and not for the adjoint equation."""
-IMPLICIT = [name for name in LINEARISING if isinstance(METHODS[name], (ImplicitRungeKutta, Rosenbrock))]
+IMPLICIT = [
+    name for name in LINEARISING if isinstance(METHODS[name], (ImplicitRungeKutta, Rosenbrock, AdditiveRungeKutta))
+]
 """Those whose every step is made for stiff problems."""
 CORE = ["euler", "midpoint", "heun", "rk4", "bosh3", "dopri5", "tsit5"]
 """Explicit methods of each kind, for tests that are about the loop or a gradient and not about a table."""
@@ -26,6 +29,7 @@ ONE_OF_EACH = [
     "implicit_adams",
     "trapezoid",
     "kvaerno3",
+    "kencarp4",
     "radau5",
     "rodas5p",
     "auto",

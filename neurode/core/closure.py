@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
+from neurode.core.split_field import SplitField
 from neurode.core.transforms import (
     MappedAxes,
     above,
@@ -30,6 +31,11 @@ class AbstractOpenField(ABC):
     def taken_off(self) -> "AbstractOpenField":
         """The same for plain tensors, where none of the transforms around the solve is in force."""
 
+    @property
+    @abstractmethod
+    def parts(self) -> "tuple[AbstractOpenField, AbstractOpenField] | None":
+        """Of a SplitField, the explicit part and the implicit one, each opened up as it is; None of another field."""
+
 
 @dataclass(frozen=True)
 class OpenField(AbstractOpenField):
@@ -49,6 +55,12 @@ class OpenField(AbstractOpenField):
 
     def taken_off(self) -> "OpenField":
         return replace(self, is_taken_off=True)
+
+    @property
+    def parts(self) -> "tuple[OpenField, OpenField] | None":
+        if not isinstance(self.f, SplitField):
+            return None
+        return replace(self, f=self.f.explicit), replace(self, f=self.f.implicit)
 
     def call(self, t: torch.Tensor, y: Any, args: Any, values: Sequence[torch.Tensor]) -> Any:
         """values: in the place of those captured. To be called above `level`."""

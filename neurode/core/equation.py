@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from neurode.core.closure import AbstractOpenField
 from neurode.core.nest import PerSample, leaf_tensors, map_leaves, per_sample_flags, unwrapped, with_tensors
 from neurode.core.precision import Autocast
 from neurode.core.protocols import VectorField
+from neurode.core.split_field import SplitField
 from neurode.core.state import StateLayout
 
 HostTime = Any
@@ -50,6 +52,10 @@ class AbstractEquation(ABC):
     @abstractmethod
     def select(self, rows: torch.Tensor) -> "AbstractEquation":
         """The equation for a part of the present lanes."""
+
+    def parts(self) -> "tuple[AbstractEquation | None, AbstractEquation]":
+        """What may be stepped explicitly, and what has to be solved for: None and all of it where nothing is said."""
+        return None, self
 
     def shaped_time(self, time: torch.Tensor) -> torch.Tensor:
         """Per sample: (..., lanes) gets the trailing axes that let it broadcast against a tensor state."""
@@ -91,12 +97,14 @@ class Equation(AbstractEquation):
     """f with its arguments, over the state layout. `args` still holds its PerSample marks; `rows` lists the active
     lanes.
 
-    rows: index tensor of the samples whose rows of PerSample args are passed, None for all. autocast: that of the user,
-    which is in force while f is called; None for none.
+    rows: index tensor of the samples whose rows of PerSample args are passed, None for all. checked: what f returns is
+    looked at in the first so many calls of the solve. autocast: that of the user, which is in force while f is called;
+    None for none.
     """
 
     f: VectorField
     args: Any
+    checked: int = 1
     autocast: Autocast | None = None
 
     @cached_property
@@ -119,9 +127,21 @@ class Equation(AbstractEquation):
         """dy/dt packed; t as `times` gives it, y packed."""
         self.count.calls += 1
         dy = self.given(self.f, t, y)
-        if self.count.calls == 1:
+        if self.count.calls <= self.checked:
             self.layout.check_derivative(dy, self.layout.lanes(y))
         return self.layout.pack(dy)
+
+    def parts(self) -> tuple[AbstractEquation | None, AbstractEquation]:
+        return (None, self) if self._split is None else self._split
+
+    @cached_property
+    def _split(self) -> tuple[AbstractEquation, AbstractEquation] | None:
+        """The equations of the two parts of f, which count with it; each may be called first after others."""
+        parts = self.f.parts if isinstance(self.f, (SplitField, AbstractOpenField)) else None
+        if parts is None:
+            return None
+        explicit, implicit = (replace(self, f=part, checked=8) for part in parts)
+        return explicit, implicit
 
     def given(self, function: Callable, t: torch.Tensor, y: torch.Tensor) -> Any:
         """What a function of the field's arguments returns; not counted."""

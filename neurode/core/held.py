@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from neurode.core.split_field import SplitField
+
 LONGEST = 1000
 """A list with more entries is taken for data and not searched."""
 
@@ -87,6 +89,8 @@ class _Search:
                 # A buffer that counts or marks is the module's own affair.
                 kept = (name for name, tensor in tensors.items() if tensor.is_floating_point() or tensor.is_complex())
                 self.held.slots.extend((table, name, tensors[name]) for name in kept)
+            if isinstance(module, SplitField):
+                self.into(module.parts, self.held.named)
             others = (value for name, value in vars(module).items() if name not in _own_names())
             found = (item for value in others for item in _items(value) or (value,))
             self.into((x for x in found if isinstance(x, (torch.Tensor, nn.Module))), self.held.attributes)

@@ -10,7 +10,7 @@ import torch
 
 from neurode.core.equation import AbstractEquation
 from neurode.core.held import Held
-from neurode.core.transforms import is_wrapped, pull_back_call
+from neurode.core.transforms import is_wrapped, pull_back_values
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Tape:
         return TapeScope(self, self.equation.with_args_tensors(leaves), leaves, rows=rows)
 
     def pull_back(
-        self, value: torch.Tensor, wanted: Sequence[torch.Tensor], bar: torch.Tensor
+        self, values: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor], bars: Sequence[torch.Tensor]
     ) -> Sequence[torch.Tensor | None]:
         """Gradients of the wanted leaves of one recorded graph.
 
@@ -74,12 +74,12 @@ class Tape:
         """
         if not self.goes_once:
             try:
-                return pull_back_call(value, wanted, bar, retain=True)
+                return pull_back_values(values, wanted, bars, retain=True)
             except RuntimeError as error:
                 if "donated" not in str(error):
                     raise
                 self.goes_once = True
-        return pull_back_call(value, wanted, bar, retain=False)
+        return pull_back_values(values, wanted, bars, retain=False)
 
     def add(self, places: Sequence[int], gradients: Sequence[torch.Tensor | None], rows: torch.Tensor | None) -> None:
         """Sum one call's gradients of some of [*parameters, *args]; those of a sample go to its own row."""
@@ -132,13 +132,27 @@ class TapeScope:
         if not call.value.requires_grad:
             return torch.zeros_like(call.y), torch.zeros_like(call.t) if self.tape.time else None
         places, wanted = self.wanted
-        gradients = self.tape.pull_back(call.value, (*leaves, *wanted), value_bar)
+        gradients = self.tape.pull_back((call.value,), (*leaves, *wanted), (value_bar,))
         if places:
             self.tape.add(places, gradients[len(leaves) :], self.rows)
         y_bar = torch.zeros_like(call.y) if gradients[0] is None else gradients[0]
         if not self.tape.time:
             return y_bar, None
         return y_bar, torch.zeros_like(call.t) if gradients[1] is None else gradients[1]
+
+    def pull_values(
+        self, values: Sequence[torch.Tensor], leaves: Sequence[torch.Tensor], bars: Sequence[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """Gradients of the leaves from those of several values of one graph; parameters and args are summed on the
+        tape."""
+        if not values:
+            return [torch.zeros_like(leaf) for leaf in leaves]
+        places, wanted = self.wanted
+        gradients = self.tape.pull_back(values, (*leaves, *wanted), bars)
+        if places:
+            self.tape.add(places, gradients[len(leaves) :], self.rows)
+        pairs = zip(leaves, gradients, strict=False)
+        return [torch.zeros_like(leaf) if gradient is None else gradient for leaf, gradient in pairs]
 
 
 @contextmanager

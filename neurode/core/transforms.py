@@ -56,8 +56,15 @@ def pull_back_call(
 ) -> tuple[torch.Tensor | None, ...]:
     """Gradients of the inputs from that of one value of the same shape: torch.autograd.grad without its checks, which
     take as long as the gradient of a small layer."""
+    return pull_back_values((value,), inputs, (bar,), retain=retain)
+
+
+def pull_back_values(
+    values: Sequence[torch.Tensor], inputs: Sequence[torch.Tensor], bars: Sequence[torch.Tensor], *, retain: bool
+) -> tuple[torch.Tensor | None, ...]:
+    """The same of several values of one graph."""
     engine = torch.autograd.Variable._execution_engine
-    return engine.run_backward((value,), (bar,), retain, False, tuple(inputs), True, accumulate_grad=False)
+    return engine.run_backward(tuple(values), tuple(bars), retain, False, tuple(inputs), True, accumulate_grad=False)
 
 
 def one_by_one(

@@ -134,6 +134,8 @@ def _inputs(table: Source, columns: list[str]) -> tuple[list[str], np.ndarray, l
             if missing.any():
                 notes.append(f"{name}: {int(missing.sum()):,} blanks stand at the column's mean.")
                 values = np.where(missing, np.nanmean(values), values)
+            elif len(values) > 2 and (np.diff(values) == 1).all():
+                notes.append(f"{name} counts the rows, and is used like any number. If it tells nothing, delete it.")
             names.append(name)
             found.append(values)
             continue

@@ -8,7 +8,7 @@ import torch
 
 from neurode.core.closure import AbstractOpenField
 from neurode.core.equation import Equation
-from neurode.fused import kernel, library
+from neurode.fused import device, kernel
 from neurode.fused.field import ReadField, Unreadable
 from neurode.fused.native_solve import Slots
 from neurode.fused.reading import Place, read
@@ -18,17 +18,18 @@ from neurode.integration.solution import DenseOutput, DenseTable, Solution, Stat
 
 @dataclass(frozen=True)
 class Fusible:
-    """A problem that the kernel takes, with its field."""
+    """A problem that a kernel takes, with its field, and which kernel that is."""
 
     problem: Problem
     field: ReadField
     activation_bytes: int
     slots: Slots
+    which: device.Which = "native"
 
     def run(self) -> Solution:
         """Solve it."""
         problem, layout = self.problem, self.problem.equation.layout
-        run = kernel.run(problem, self.field, checked=True, activation_bytes=self.activation_bytes, slots=self.slots)
+        run = self._kernel_run()
         solve = run.solve
         ts, lengths = _shown_times(problem, run)
         # A row each, of one number for the one lane of a joint solve.
@@ -37,18 +38,29 @@ class Fusible:
         reached, last_step = ends.unbind()
         dense = None
         if run.starts is not None and run.stages is not None:
-            rows, matrix = solve.dense_rows(), problem.stepper.dense_matrix
+            rows, matrix = run.native.dense_rows(), problem.stepper.dense_matrix
             table = DenseTable.of(run.starts, run.stages, rows, problem.times)
             dense = DenseOutput(layout, table, matrix, problem.y0, problem.times)
-        stats = Stats(evaluations, steps, accepted, rejected, "fused", jacobians)
+        engine = "fused" if self.which == "native" else self.which
+        stats = Stats(evaluations, steps, accepted, rejected, engine, jacobians)
         return Solution(ts, run.values, lengths, status, stats, reached, last_step, dense, run.backward)
 
+    def _kernel_run(self) -> kernel.FusedRun:
+        if self.which == "native":
+            kept, slots = self.activation_bytes, self.slots
+            return kernel.run(self.problem, self.field, checked=True, activation_bytes=kept, slots=slots)
+        from neurode.fused.triton.solving import run
 
-def fusible(problem: Problem, activation_bytes: int, slots: Slots) -> Fusible | Unreadable:
-    """The problem as the kernel takes it, or why it does not. activation_bytes, slots: see `kernel.run`."""
-    status = library.status()
-    if not status.available:
-        return Unreadable(status.reason.rstrip("."))
+        return run(self.problem, self.field)
+
+
+def fusible(problem: Problem, activation_bytes: int, slots: Slots, *, insisted: bool) -> Fusible | Unreadable:
+    """The problem as a kernel takes it, or why it does not. activation_bytes, slots: see `kernel.run`. insisted: is
+    there nothing else that may make the solve?"""
+    which = device.kernel_of(problem.equation.layout.device)
+    reason = device.missing(which, insisted=insisted)
+    if reason is not None:
+        return Unreadable(reason)
     equation, layout = problem.equation, problem.equation.layout
     if not isinstance(equation, Equation) or isinstance(equation.f, AbstractOpenField):
         return Unreadable("a transform of torch.func is in force")
@@ -60,8 +72,18 @@ def fusible(problem: Problem, activation_bytes: int, slots: Slots) -> Fusible | 
     field = read(equation.f, equation.args, Place(layout.unpack(problem.y0), times.first, times.last))
     if isinstance(field, Unreadable):
         return field
-    reason = kernel.refusal(problem, field)
-    return Fusible(problem, field, activation_bytes, slots) if reason is None else Unreadable(reason)
+    reason = _refusal(which, problem, field, slots)
+    return Unreadable(reason) if reason is not None else Fusible(problem, field, activation_bytes, slots, which)
+
+
+def _refusal(which: device.Which, problem: Problem, field: ReadField, slots: Slots) -> str | None:
+    if which == "native":
+        return kernel.refusal(problem, field)
+    if slots is not None:
+        return "the kernel of this device keeps all accepted states"
+    from neurode.fused.triton.packing import refusal
+
+    return kernel.common_refusal(problem, field) or refusal(problem, field)
 
 
 def _shown_times(problem: Problem, run: kernel.FusedRun) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -78,4 +100,4 @@ def _shown_times(problem: Problem, run: kernel.FusedRun) -> tuple[torch.Tensor, 
     if not per_sample:
         return own[0], None
     padded = torch.nn.utils.rnn.pad_sequence(own, padding_value=float("nan"))
-    return padded, torch.as_tensor(run.solve.accepted + 1)
+    return padded, torch.as_tensor(run.native.accepted + 1)

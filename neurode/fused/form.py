@@ -101,7 +101,9 @@ class Algebra:
 
     def eye(self, value: float | Ref, width: int) -> Ref:
         """A part as a matrix."""
-        return value if isinstance(value, Ref) else self.program.fixed(value * torch.eye(width, dtype=self.like.dtype))
+        if isinstance(value, Ref):
+            return value
+        return self.program.fixed(value * torch.eye(width, dtype=self.like.dtype, device=self.like.device))
 
     def widened(self, form: Form, width: int) -> Form:
         """A form of width 1 spread over `width` equal components."""
@@ -148,7 +150,7 @@ class Algebra:
         places = part.value.nonzero() if self.program.is_fixed(part) else None
         if places is not None and len(places) == columns and bool((part.value.sum(0) == 1).all()):
             start = int(places[0, 0])
-            if bool((places == torch.arange(columns)[:, None] + torch.tensor([start, 0])).all()):
+            if bool((places.cpu() == torch.arange(columns)[:, None] + torch.tensor([start, 0])).all()):
                 return self.program.call(torch.narrow, weight, 1, start, columns)
         return self.program.call(torch.matmul, weight, part)
 

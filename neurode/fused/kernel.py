@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -14,6 +15,9 @@ from neurode.integration.backward_stats import BackwardMeter, BackwardStats
 from neurode.integration.controller import ConstantSteps
 from neurode.integration.problem import Problem
 from neurode.methods.explicit_rk import ExplicitRungeKutta
+
+if TYPE_CHECKING:
+    from neurode.fused.triton.device_solve import DeviceSolve
 
 DENSE = torch.contiguous_format
 MOST_STAGES = 32
@@ -29,18 +33,24 @@ class FusedRun:
     values: (rows, *shape of the packed y0) with their graph, NaN where not reached: at the times of ts, at t1, or
     (save="steps") at t0 and after each accepted step. starts, stages: for save="dense", (steps, width) and (stages,
     steps, width) with their graph, of all lanes, lane after lane. backward: filled in by the way back, None where
-    nothing wants a gradient.
+    nothing wants a gradient. solve: with counts and ends as `NativeSolve` has them.
     """
 
     values: torch.Tensor
     starts: torch.Tensor | None
     stages: torch.Tensor | None
     backward: BackwardStats | None
-    solve: NativeSolve
+    solve: "NativeSolve | DeviceSolve"
+
+    @property
+    def native(self) -> NativeSolve:
+        """The solve where the native kernel made it, which alone keeps more than values at output times."""
+        assert isinstance(self.solve, NativeSolve)
+        return self.solve
 
     def accepted_steps(self, lane: int) -> AcceptedSteps:
         """The steps of one lane; known where a gradient is wanted, and for save="steps"."""
-        return self.solve.accepted_steps(lane)
+        return self.native.accepted_steps(lane)
 
 
 def refusal(problem: Problem, field: ReadField) -> str | None:
@@ -49,7 +59,13 @@ def refusal(problem: Problem, field: ReadField) -> str | None:
     if not native.available:
         return native.reason.rstrip(".")
     if layout.device.type != "cpu":
-        return f"the kernel runs on the CPU, but the state is on {layout.device}"
+        return f"the native kernel runs on the CPU, but the state is on {layout.device}"
+    return common_refusal(problem, field)
+
+
+def common_refusal(problem: Problem, field: ReadField) -> str | None:
+    """What neither the native kernel nor that for a GPU takes."""
+    layout = problem.equation.layout
     if layout.kind != "tensor":
         return f"the kernel takes a tensor as the state, but y0 is a {layout.kind}"
     if active() or forward_mode():

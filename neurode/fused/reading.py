@@ -85,13 +85,13 @@ class Place:
     def time(self, share: float) -> torch.Tensor:
         """The time this far on, in the shape that the field expects."""
         host = np.asarray(self.t0 + share * (self.t1 - self.t0), dtype=float)
-        time = torch.from_numpy(host).to(self.y0.dtype)
+        time = torch.from_numpy(host).to(self.y0.device, self.y0.dtype)
         return time.reshape(-1, *(1,) * (self.y0.ndim - 1)) if time.ndim else time
 
     def state(self, seed: int) -> torch.Tensor:
         """Some numbers in y0's shape."""
         generator = torch.Generator().manual_seed(seed)
-        return torch.randn(self.y0.shape, dtype=self.y0.dtype, generator=generator)
+        return torch.randn(self.y0.shape, dtype=self.y0.dtype, generator=generator).to(self.y0.device)
 
 
 def read(f: Callable, args: Any, place: Place) -> ReadField | Unreadable:
@@ -103,7 +103,7 @@ def read(f: Callable, args: Any, place: Place) -> ReadField | Unreadable:
     reason = _reason_against(place.y0)
     if reason is not None:
         return Unreadable(reason)
-    sort = place.y0.shape, place.y0.dtype, isinstance(place.t0, float)
+    sort = place.y0.shape, place.y0.dtype, place.y0.device, isinstance(place.t0, float)
     held = _album.get(f) if args is None else None
     if held is not None and held.snapshot.holds(owner_of(f)):
         found = held.field(sort)
@@ -146,8 +146,8 @@ def _hold(f: Callable, survey: Survey, sort: Any, known: _Known) -> None:
 def _reason_against(y0: torch.Tensor) -> str | None:
     if type(y0) not in (torch.Tensor, torch.nn.Parameter) or y0.ndim == 0 or y0.numel() == 0:
         return "the state is no plain tensor with at least one axis and one number"
-    if y0.device.type != "cpu" or y0.layout != torch.strided:
-        return f"the state is on {y0.device}, and the kernel runs on the CPU"
+    if y0.device.type not in ("cpu", "cuda") or y0.layout != torch.strided:
+        return f"the state is on {y0.device}, and kernels run on the CPU and on CUDA devices"
     if torch.compiler.is_compiling() or active() or forward_mode():
         return "a transform of torch (func, compile, forward mode) is in force"
     if not (_len_torch_function_stack() or _len_torch_dispatch_stack()):

@@ -56,7 +56,7 @@ def replayed_outputs(
     values, dense = _arranged(problem, trajectory), trajectory.recorder.dense
     if dense is None or not dense.starts:
         return values, None, None
-    order = torch.from_numpy(np.argsort(np.concatenate(dense.lane), kind="stable"))
+    order = torch.from_numpy(np.argsort(np.concatenate(dense.lane), kind="stable")).to(values.device)
     return values, torch.cat(dense.starts)[order], torch.cat(dense.stages, dim=1)[:, order]
 
 
@@ -66,7 +66,7 @@ def _arranged(problem: Problem, trajectory: Trajectory) -> torch.Tensor:
     written = trajectory.recorder.written()
     values = trajectory.values
     empty = values.new_full((rows * lanes, values.shape[1]), float("nan"))
-    place = torch.from_numpy(np.asarray(written.index * lanes + written.lane))
+    place = torch.from_numpy(np.asarray(written.index * lanes + written.lane)).to(values.device)
     return empty.index_copy(0, place, values).view(rows, lanes, -1)
 
 

@@ -204,6 +204,11 @@ class _MappedField(AbstractOpenField):
     def taken_off(self) -> "_MappedField":
         return replace(self, field=self.field.taken_off())
 
+    @property
+    def parts(self) -> "tuple[_MappedField, _MappedField] | None":
+        parts = self.field.parts
+        return None if parts is None else (replace(self, field=parts[0]), replace(self, field=parts[1]))
+
     def __call__(self, t: torch.Tensor, y: State, packed: Any) -> State:
         in_dims = (0, 0, *(0 if marked else None for marked in self.marked))
         with above(self.field.level):

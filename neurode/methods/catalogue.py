@@ -5,6 +5,8 @@ from difflib import get_close_matches
 
 from neurode.core.nest import describe
 from neurode.methods.adams import Adams
+from neurode.methods.additive_rk import AdditiveRungeKutta
+from neurode.methods.additive_tableau import AdditiveTableau
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.implicit_rk import ImplicitRungeKutta
 from neurode.methods.implicit_tableau import ImplicitTableau
@@ -22,6 +24,7 @@ from neurode.methods.tableaus.bosh3 import BOSH3
 from neurode.methods.tableaus.dop853 import DOP853
 from neurode.methods.tableaus.dopri5 import DOPRI5
 from neurode.methods.tableaus.dopri8 import DOPRI8
+from neurode.methods.tableaus.esdirk5 import ESDIRK5
 from neurode.methods.tableaus.euler import EULER
 from neurode.methods.tableaus.fehlberg2 import FEHLBERG2
 from neurode.methods.tableaus.gl4 import GL4
@@ -30,6 +33,7 @@ from neurode.methods.tableaus.heun import HEUN
 from neurode.methods.tableaus.heun3 import HEUN3
 from neurode.methods.tableaus.implicit_euler import IMPLICIT_EULER
 from neurode.methods.tableaus.implicit_midpoint import IMPLICIT_MIDPOINT
+from neurode.methods.tableaus.kencarp4 import KENCARP4
 from neurode.methods.tableaus.kvaerno3 import KVAERNO3
 from neurode.methods.tableaus.midpoint import MIDPOINT
 from neurode.methods.tableaus.radau5 import RADAU5
@@ -62,6 +66,7 @@ IMPLICIT = (
     GL4,
     GL6,
     KVAERNO3,
+    ESDIRK5,
     RADAU5,
 )
 
@@ -72,6 +77,7 @@ METHODS: dict[str, AbstractStepper] = {
     **{tableau.name: ExplicitRungeKutta(tableau) for tableau in EXPLICIT},
     **{tableau.name: ImplicitRungeKutta(tableau) for tableau in IMPLICIT},
     RODAS5P.name: Rosenbrock(RODAS5P),
+    KENCARP4.name: AdditiveRungeKutta(KENCARP4),
     "auto": Switching(ExplicitRungeKutta(TSIT5), Rosenbrock(RODAS5P)),
     **{stepper.name: stepper for stepper in MULTISTEP},
     **{splitting.name: Symplectic(splitting) for splitting in SYMPLECTIC},
@@ -79,9 +85,14 @@ METHODS: dict[str, AbstractStepper] = {
 
 ALIASES = {"heun2": "heun", "fixed_adams": "implicit_adams"}
 """Other names, by which some methods are known elsewhere; lists show each method once, by its own."""
+LEFT_OUT = {
+    "kvaerno5": "its third stage calls f at 1.23 of the step, and no f is called outside of its interval here. Take "
+    "'esdirk5', which is of the same order, number of stages and stability."
+}
+"""Methods that are looked for in vain, and why."""
 
 
-def stepper_of(method: str | Tableau | ImplicitTableau | AbstractStepper) -> AbstractStepper:
+def stepper_of(method: str | Tableau | ImplicitTableau | AdditiveTableau | AbstractStepper) -> AbstractStepper:
     """The stepper for a name of the catalogue, a tableau of one's own, or a stepper."""
     if isinstance(method, AbstractStepper):
         return method
@@ -89,9 +100,13 @@ def stepper_of(method: str | Tableau | ImplicitTableau | AbstractStepper) -> Abs
         return ExplicitRungeKutta(method)
     if isinstance(method, ImplicitTableau):
         return ImplicitRungeKutta(method)
+    if isinstance(method, AdditiveTableau):
+        return AdditiveRungeKutta(method)
     if not isinstance(method, str):
         raise TypeError(f"method must be a name, a Tableau or a stepper, but is {describe(method)}.")
     method = ALIASES.get(method, method)
+    if method in LEFT_OUT:
+        raise ValueError(f"there is no method {method!r}: {LEFT_OUT[method]}")
     if method not in METHODS:
         near = get_close_matches(method, [*METHODS, *ALIASES], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -6,20 +6,25 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from neurode.core.equation import AbstractEquation
+from neurode.core.equation import AbstractEquation, Equation
 from neurode.core.tape import TapeScope
 from neurode.methods.method_table import AbstractTableStepper
 from neurode.methods.slopes import Slopes, advance, combination, traced_advance
 from neurode.methods.step_times import step_size
 from neurode.methods.stepper import KeptStep, Replayed, StepGradient, StepResult, StepTime
 from neurode.methods.tableau import Tableau
+from neurode.methods.whole_step import WholeStep
 
 
 @dataclass(frozen=True)
 class ExplicitRungeKutta(AbstractTableStepper):
-    """The method of a tableau. Good for non-stiff problems; stiff ones force it to tiny steps."""
+    """The method of a tableau. Good for non-stiff problems; stiff ones force it to tiny steps.
+
+    whole: makes its steps in one call each, where the equation is the one it was prepared for; None: stage by stage.
+    """
 
     tableau: Tableau
+    whole: WholeStep | None = None
 
     @cached_property
     def slopes(self) -> Slopes:
@@ -53,13 +58,20 @@ class ExplicitRungeKutta(AbstractTableStepper):
         *,
         traced: bool,
     ) -> StepResult:
+        if self.whole is not None and isinstance(equation, Equation):
+            return self.whole.result(equation, t, t_end, y, carried, traced=traced)
         if traced:
             return self._traced_step(equation, t, t_end, y, carried)
         size = step_size(t, t_end, y)
         stages, argument = self.slopes.evaluate(equation, t, t_end, y, carried, size)
         return self._result(size, y, stages, argument)
 
-    def recorded_step(self, scope: TapeScope, t, t_end, y, carried) -> StepResult:
+    def recorded_step(self, scope: TapeScope, t, t_end, y, carried) -> StepResult | None:
+        if self.whole is not None:
+            if not self.whole.maker.keeps_graphs:
+                return None
+            result, replayed = self.whole.record(scope, t, t_end, y, carried)
+            return replace(result, kept=KeptStep(scope, replayed))
         recorded = self.slopes.record(scope, t, t_end, y, carried)
         kept = KeptStep(scope, Replayed(recorded.stages, recorded))
         return self._result(recorded.size, y, recorded.stages, recorded.argument.detach(), kept)
@@ -102,10 +114,14 @@ class ExplicitRungeKutta(AbstractTableStepper):
         return replace(result, stages=recorded.stages, kept=KeptStep(scope, Replayed(recorded.stages, recorded)))
 
     def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
+        if self.whole is not None:
+            return self.whole.record(scope, t, t_end, y, carried)[1]
         recorded = (self.readable if read else self.slopes).record(scope, t, t_end, y, carried)
         return Replayed(recorded.stages, recorded)
 
     def pull_back(self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar) -> StepGradient:
+        if self.whole is not None:
+            return self.whole.pull_back(scope, replayed, y1_bar, stages_bar, next_bar)
         recorded = replayed.recorded
         if next_bar is not None:
             # First same as last: the end is the argument of the last slope, which is handed over.

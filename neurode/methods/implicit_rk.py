@@ -9,10 +9,11 @@ import torch
 from neurode.core.equation import AbstractEquation
 from neurode.core.tape import Evaluation, TapeScope
 from neurode.methods.implicit_tableau import ImplicitTableau, Stages
-from neurode.methods.jacobian import Jacobian, blocks_of, rows_by_graph, widths
+from neurode.methods.linearisation import Linearisation, Systems, recorded_point, system_of
 from neurode.methods.method_table import AbstractTableStepper
-from neurode.methods.newton import Linearisation, Newton, StageEquations, solve_stages, too_wide
-from neurode.methods.stage_matrix import dense_matrix, factored, filtered
+from neurode.methods.newton import Newton
+from neurode.methods.newton_iteration import solve_stages
+from neurode.methods.stage_equations import StageEquations
 from neurode.methods.stage_sums import along, time_bars
 from neurode.methods.step_times import host_time, node_times, size_and_times, step_size
 from neurode.methods.stepper import Replayed, StepGradient, StepResult, StepTime
@@ -65,7 +66,7 @@ class ImplicitRungeKutta(AbstractTableStepper):
             plain = solved.size
             error = along(solved.stages, tableau.b_error) * plain
             if tableau.filtered is not None:
-                error = filtered(solved.linear.first, tableau.filtered, plain, error)
+                error = solved.linear.filtered(tableau.filtered, error)
         failed = solved.failed if solved.failed.any() else None
         return StepResult(y1, stages, error, stages[-1] if tableau.fsal else None, failed=failed)
 
@@ -153,26 +154,27 @@ def _traced(
     arguments = solved.arguments(y.detach())
     for group in tableau.groups[1:]:
         places, done = list(group.places), group.places[0]
-        base = [_along(y, stages, tableau.a_matrix[i, :done], size) for i in places]
+        base = [traced_along(y, stages, tableau.a_matrix[i, :done], size) for i in places]
         if group.explicit:
             stages.append(equation(times[done], base[0]))
             continue
         coefficients = tableau.a_matrix[np.ix_(places, places)]
         with torch.no_grad():
             exact = [solved.linear.at(solved.times[i], arguments[i]) for i in places]
-            matrix = dense_matrix(alike(exact), coefficients, solved.size)
+            system = solved.linear.system(exact, coefficients)
         k = list(solved.stages[places[0] : places[-1] + 1].unbind(0))
         for _ in range(CORRECTIONS):
             values = [
-                equation(times[i], _along(start, k, row, size))
+                equation(times[i], traced_along(start, k, row, size))
                 for i, start, row in zip(places, base, coefficients, strict=True)
             ]
-            k = _corrected(matrix, k, values)
+            k = corrected(system, k, values)
         stages.extend(k)
     return torch.stack(stages), size
 
 
-def _along(y: torch.Tensor, stages: list[torch.Tensor], weights: np.ndarray, size) -> torch.Tensor:
+def traced_along(y: torch.Tensor, stages: list[torch.Tensor], weights: np.ndarray, size) -> torch.Tensor:
+    """y + size sum_j weights[j] stages[j], in operations that autograd follows."""
     total = y
     for stage, weight in zip(stages, weights, strict=True):
         if weight != 0:
@@ -180,23 +182,11 @@ def _along(y: torch.Tensor, stages: list[torch.Tensor], weights: np.ndarray, siz
     return total
 
 
-def _corrected(matrix: torch.Tensor, k: list[torch.Tensor], values: list[torch.Tensor]) -> list[torch.Tensor]:
-    count, width = len(k), matrix.shape[-1] // len(k)
-    rests = [(value - old).reshape(-1, width) for value, old in zip(values, k, strict=True)]
-    found = torch.linalg.solve_ex(matrix, torch.stack(rests, dim=1).reshape(-1, count * width, 1))[0]
-    moved = found.reshape(-1, count, width)
-    # The stages keep their values, whatever they were solved to: all ways to differentiate are of the same solution.
-    moved = moved - moved.detach()
-    return [old + moved[:, i].reshape(old.shape) for i, old in enumerate(k)]
-
-
-def alike(jacobians: list[Jacobian]) -> list[Jacobian]:
-    """Blocks of one width: the stages may not all have been found to be rows."""
-    widest = max(one.width for one in jacobians)
-    return [
-        one if one.width == widest else Jacobian(torch.block_diag(*one.matrix.unbind(0)).unsqueeze(0))
-        for one in jacobians
-    ]
+def corrected(system: Systems, k: list[torch.Tensor], values: list[torch.Tensor]) -> list[torch.Tensor]:
+    """k with the derivative of k + (I - h A x J)^-1 (values - k), and the values that it has: whatever the stages were
+    solved to, all ways to differentiate are of the same solution."""
+    moved = system.solve(torch.stack(values) - torch.stack(k))
+    return list((torch.stack(k) + (moved - moved.detach())).unbind(0))
 
 
 @dataclass(frozen=True)
@@ -244,16 +234,10 @@ class _Recorded:
         """Gradients by the values of f from those of the stages: through the transposed equations of the group."""
         if group.explicit:
             return bars
-        places, newton = list(group.places), self.stepper.newton
-        exact = []
+        places, newton, exact = list(group.places), self.stepper.newton, []
         for i in places:
             call = self.calls[i]
             assert call is not None
-            matrix = blocks_of(
-                rows_by_graph(call.value, call.y), call.y, widths(scope.equation, call.y), newton.largest
-            )
-            if matrix is None:
-                raise ValueError(too_wide(scope.equation, call.y, newton.largest))
-            exact.append(Jacobian(matrix))
+            exact.append(recorded_point(newton, scope.equation, call))
         coefficients = self.stepper.tableau.a_matrix[np.ix_(places, places)]
-        return factored(alike(exact), coefficients, self.solved.size).solve(bars, transposed=True)
+        return system_of(exact, coefficients, self.solved.size, scope.equation, newton).solve(bars, transposed=True)

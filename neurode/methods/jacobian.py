@@ -14,7 +14,15 @@ import torch
 
 from neurode.core.equation import AbstractEquation, Equation
 from neurode.core.nest import describe
-from neurode.core.transforms import active, forward_mode, host_number, outside, pull_back_call, tangents_are_followed
+from neurode.core.transforms import (
+    active,
+    forward_mode,
+    host_array,
+    host_number,
+    outside,
+    pull_back_call,
+    tangents_are_followed,
+)
 
 RowOf = Callable[[torch.Tensor], torch.Tensor]
 """From w, like the field's value, to w^T J, like the state."""
@@ -61,7 +69,7 @@ def jacobian_at(
         with torch.no_grad():
             return Jacobian(_given(equation, given, t, y.detach()))
     y = y.detach()
-    if _is_transformed():
+    if is_transformed():
         pull = torch.func.vjp(lambda state: equation(t, state), y)[1]
         row_of: RowOf = lambda bar: pull(bar)[0]  # noqa: E731
     else:
@@ -96,7 +104,7 @@ def linearised_at(
     The graph begins at t and y themselves, where these require gradients.
     """
     equation.count.jacobians += 1
-    if _is_transformed():
+    if is_transformed():
         value, pull = torch.func.vjp(lambda state: equation(t, state), y)[:2]
         row_of: RowOf = lambda bar: pull(bar)[0]  # noqa: E731
         by_time = torch.func.jvp(lambda time: equation(time, y), (t,), (torch.ones_like(t),))[1]
@@ -136,7 +144,7 @@ def _by_time(value: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
     return torch.autograd.grad(product.sum(), weights, create_graph=True)[0]
 
 
-def _is_transformed() -> bool:
+def is_transformed() -> bool:
     """Does torch.func, or forward mode, look at what is computed now? Then derivatives are taken its way."""
     return active() or (forward_mode() and tangents_are_followed())
 
@@ -158,6 +166,8 @@ def blocks_of(row_of: RowOf, y: torch.Tensor, allowed: Sequence[int], largest: i
     for width in allowed:
         if width > largest:
             continue
+        if width < allowed[-1] > largest and _rows_touch(row_of, y, width):
+            return None
         matrix = torch.stack([fold(row_of(bar), width) for bar in _basis(y, width)], dim=1)
         if width == allowed[-1] or _is_whole(row_of, matrix, y):
             return matrix
@@ -185,6 +195,13 @@ def _is_whole(row_of: RowOf, matrix: torch.Tensor, y: torch.Tensor) -> bool:
     off, size = torch.linalg.vector_norm(whole - inside), torch.linalg.vector_norm(whole)
     # NaN is for the step to find, not for the shape of the blocks.
     return not host_number(off) > AGREE[y.dtype] * host_number(size)
+
+
+def _rows_touch(row_of: RowOf, y: torch.Tensor, width: int) -> bool:
+    """Does the first row depend on others? One product tells, where the blocks would be made for nothing."""
+    first = torch.zeros_like(y)
+    fold(first, width)[0] = fold(_random_vector(y.shape, y.dtype, y.device), width)[0]
+    return bool(host_array(fold(row_of(first), width)[1:].abs().sum()) > 0)
 
 
 def _given(equation: AbstractEquation, jacobian: Callable, t: Any, y: torch.Tensor) -> torch.Tensor:

@@ -8,8 +8,9 @@ import torch
 from neurode.core.equation import AbstractEquation
 from neurode.core.tape import Evaluation, TapeScope
 from neurode.methods.jacobian import Linearised, linearised_at
+from neurode.methods.linearisation import too_wide
 from neurode.methods.method_table import AbstractTableStepper
-from neurode.methods.newton import Newton, too_wide
+from neurode.methods.newton import Newton
 from neurode.methods.rosenbrock_tableau import RosenbrockTableau
 from neurode.methods.stage_matrix import StageMatrix
 from neurode.methods.stage_sums import along, time_bars

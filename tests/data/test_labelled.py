@@ -52,6 +52,13 @@ def test_a_table_with_words_and_blanks_is_read_and_says_what_was_done(tmp_path):
     assert "Left out, being text of too many kinds or blank: note." in said
 
 
+def test_a_column_that_only_counts_the_rows_is_pointed_out():
+    frame = pd.DataFrame({"id": [7, 8, 9, 10], "size": [4.0, 2.0, 3.0, 1.0], "kind": list("abab")})
+    found = read_labelled(frame, target="kind")
+    assert found.features == ("id", "size")
+    assert found.notes == ("id counts the rows, and is used like any number. If it tells nothing, delete it.",)
+
+
 def test_a_column_of_fractions_is_a_number_and_whole_numbers_are_classes():
     assert read_labelled(FRAME, target="price").kind == "number"
     frame = pd.DataFrame({"x": np.arange(30.0), "y": np.arange(30) % 12})

@@ -47,7 +47,7 @@ def refuse(error, message, f=decay, y0=Y0, ts=(0.0, 1.0), **options):
         ({"batching": "batch"}, "batching must be 'joint' or 'per_sample', but is 'batch'"),
         ({"gradient": "checkpoint"}, "unknown gradient 'checkpoint'. Did you mean 'checkpointed'"),
         ({"save": "all"}, "save must be one of ts, end, steps, dense, but is 'all'"),
-        ({"engine": "cuda"}, "engine must be 'auto', 'fused' or 'eager', but is 'cuda'"),
+        ({"engine": "cuda"}, "engine must be one of 'auto', 'fused', 'eager', 'compiled', 'cuda_graph', but is 'cuda'"),
         ({"max_steps": 0}, "max_steps must be a positive whole number, but is int 0"),
         ({"max_steps": 2.5}, "max_steps must be a positive whole number, but is float 2.5"),
         ({"rtol": -1e-3}, "rtol must not be negative or NaN, but is -0.001"),

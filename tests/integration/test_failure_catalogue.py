@@ -23,7 +23,7 @@ REFUSED = {
     "something else to save": ({"save": "all"}, ValueError, ["save must be one of ts, end, steps, dense"]),
     "a batching that is not known": ({"batching": "vmap"}, ValueError, ["'joint' or 'per_sample'"]),
     "a gradient that is not known": ({"gradient": "backprop"}, ValueError, ["backprop", "checkpointed"]),
-    "an engine that is not known": ({"engine": "gpu"}, ValueError, ["'auto', 'fused' or 'eager'"]),
+    "an engine that is not known": ({"engine": "gpu"}, ValueError, ["'eager', 'compiled', 'cuda_graph'"]),
     "a tolerance without an estimate": ({"method": "rk4", "rtol": 1e-3}, ValueError, ["no error estimate", "dopri5"]),
     "steps that go both ways": ({"rtol": 1e-3, "step_size": 0.1}, ValueError, ["Pass one of the two"]),
     "a negative step": ({"step_size": -0.1}, ValueError, ["must be positive", "descending ts"]),

@@ -142,9 +142,7 @@ def test_the_other_name_is_that_of_the_corrected_method():
     assert stepper_of("fixed_adams") is METHODS["implicit_adams"]
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"), [({"order": 8}, "from 2 to 7"), ({"corrections": -1}, "-1")]
-)
+@pytest.mark.parametrize(("settings", "message"), [({"order": 8}, "from 2 to 7"), ({"corrections": -1}, "-1")])
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Adams(**settings)

@@ -6,7 +6,7 @@ import pytest
 
 import neurode.methods.splittings
 import neurode.methods.tableaus
-from neurode.methods.catalogue import ALIASES, METHODS, adaptive_methods, stepper_of
+from neurode.methods.catalogue import ALIASES, LEFT_OUT, METHODS, adaptive_methods, stepper_of
 from neurode.methods.tableaus.heun import HEUN
 from tests.kinds import SYMPLECTIC
 
@@ -52,6 +52,12 @@ def test_an_unknown_name_suggests_the_nearest_and_lists_all():
 def test_a_name_like_no_other_lists_all_without_a_suggestion():
     with pytest.raises(ValueError, match=r"unknown method 'xyz'\. The methods are: euler, midpoint"):
         stepper_of("xyz")
+
+
+def test_a_method_that_would_call_the_field_outside_of_its_interval_says_which_to_take_instead():
+    assert not set(LEFT_OUT) & (set(METHODS) | set(ALIASES))
+    with pytest.raises(ValueError, match=r"no method 'kvaerno5': its third stage calls f at 1.23.*Take 'esdirk5'"):
+        stepper_of("kvaerno5")
 
 
 def test_a_method_of_another_type_is_refused():

@@ -16,13 +16,17 @@ def depth_choice_page(found: Comparison) -> Page:
         (
             "A residual network whose blocks share their weights, with step 1/n, is Euler's method with n steps:",
             Formula("h[i+1] = h[i] + 1/n · f(i/n, h[i])"),
-            f"Outputs and gradients of both, with {depth} blocks in float64 on held-out samples, differ by at most "
-            f"{found.euler_gap:.0e}. But where such a network has its depth once and for all, an ODE-net can be solved "
-            "again by another method, with more steps or fewer, without training anew:",
+            f"Outputs and gradients of both, with {depth} blocks in float64 on held-out samples, "
+            f"{_gap(found.euler_gap)}. But where such a network has its depth once and for all, an ODE-net can be "
+            "solved again by another method, with more steps or fewer, without training anew:",
             *tables,
             said,
         ),
     )
+
+
+def _gap(difference: float) -> str:
+    return "are the same to the last bit" if difference == 0 else f"differ by at most {difference:.0e}"
 
 
 def _table(found: Comparison, place: int) -> Table:

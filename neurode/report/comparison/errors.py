@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurode.report.comparison.looks import looks, shown
+from neurode.report.comparison.looks import looks, shown, titled
 from neurode.report.page import Page
 from neurode.report.picture import Picture
 from neurode.report.style import BLUE, INK, PAPER, clean, drawing, legend_above, new_figure
@@ -75,25 +75,27 @@ def _draw_matrix(axes: "Axes", model: ModelFigures, found: Comparison, matplotli
     axes.grid(False)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
-    axes.set_title(model.candidate.name)
+    axes.set_title(titled(model.candidate.name))
 
 
 def _noise_words(found: Comparison) -> str:
-    """At the noise where the models differ most, who holds best and who worst."""
+    """At the noise where the models differ most, who loses least by it and who most."""
     models = found.trained
     if not models:
         return "No model was trained."
     scores = np.array([model.noise for model in models])
-    place = int(np.argmax(scores.max(0) - scores.min(0)))
-    best, worst = int(np.argmax(scores[:, place])), int(np.argmin(scores[:, place]))
-    if best == worst or scores[best, place] - scores[worst, place] < 0.005:
+    lost = scores[:, :1] - scores
+    place = int(np.argmax(lost.max(0) - lost.min(0)))
+    best, worst = int(np.argmin(lost[:, place])), int(np.argmax(lost[:, place]))
+    if best == worst or lost[worst, place] - lost[best, place] < 0.005:
         return "Noise on the inputs hits all models alike."
+
+    def told(number: int, how: str) -> str:
+        before, after = 100 * scores[number, 0], 100 * scores[number, place]
+        return f"{models[number].candidate.name} loses {how} (from {before:.1f}% to {after:.1f}%)"
+
     level = found.noise_levels[place]
-    return (
-        f"With noise of {level:g} of the inputs' spread {models[best].candidate.name} holds best "
-        f"({100 * scores[best, place]:.1f}%) and {models[worst].candidate.name} worst "
-        f"({100 * scores[worst, place]:.1f}%)."
-    )
+    return f"With noise of {level:g} of the inputs' spread {told(best, 'least')} and {told(worst, 'most')}."
 
 
 def _noise_caption(found: Comparison) -> str:

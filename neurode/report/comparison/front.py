@@ -7,12 +7,16 @@ import numpy as np
 from neurode.report.comparison.looks import looks
 from neurode.report.page import Cell, Page, Table
 from neurode.report.picture import Picture
-from neurode.report.style import MUTED, drawing, new_figure, number
+from neurode.report.style import MUTED, drawing, new_figure, number, powers_of_ten
 from neurode.tasks.comparison.results import Comparison, ModelFigures
 from neurode.tasks.comparison.verdicts import front, megabytes, points, step_change
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_WIDE = 8
+"""Times of an epoch that differ by more than this are shown by factors."""
 
 
 def front_page(found: Comparison) -> Page:
@@ -32,7 +36,8 @@ def draw_front(found: Comparison) -> "Figure":
     with drawing():
         figure = new_figure(3.9)
         axes = figure.subplots()
-        for place, model in enumerate(found.trained):
+        nets = odes = 0
+        for model in found.trained:
             own = look[model.candidate.name]
             seconds, low, high = found.epoch_seconds(model)
             spread = model.spread if model.spread == model.spread else 0.0
@@ -47,20 +52,34 @@ def draw_front(found: Comparison) -> "Figure":
                 elinewidth=0.8,
             )
             axes.annotate(
-                _label(model),
+                _label(found, model),
                 (seconds, 100 * model.score),
-                xytext=(6, 5 if place % 2 else -11),  # those of one field lie near each other
+                xytext=(6, 5 + 9 * (odes % 2) if model.candidate.is_ode else -11 - 9 * (nets % 2)),
                 textcoords="offset points",
                 fontsize=7.5,
                 color=own.color,
             )
+            nets, odes = nets + (not model.candidate.is_ode), odes + model.candidate.is_ode
         best = [(found.epoch_seconds(one)[0], 100 * one.score) for one in front(found)]
         axes.plot(*np.array(best).T, color=MUTED, lw=1, ls=(0, (4, 3)), zorder=0)
         axes.set_xlabel("seconds an epoch")
         axes.set_ylabel(f"{found.score_name}, %")
         axes.set_ylim(*_view(found))
-        axes.set_xlim(0, 1.25 * max(found.epoch_seconds(one)[0] for one in found.trained))
+        _scale_of_time(axes, [found.epoch_seconds(one)[0] for one in found.trained])
     return figure
+
+
+def _scale_of_time(axes: "Axes", seconds: list[float]) -> None:
+    """From 0 on; where the slowest takes many times as long as the fastest, by factors."""
+    low, high = min(seconds), max(seconds)
+    if not 0 < _WIDE * low < high:
+        axes.set_xlim(0, 1.25 * high)
+        return
+    axes.set_xscale("log")
+    low, high = 0.8 * low, 2 * high  # names stand to the right
+    marks = [base * 10.0**power for power in range(-6, 6) for base in (1, 2, 5)]
+    powers_of_ten(axes.xaxis, [mark for mark in marks if low <= mark <= high])
+    axes.set_xlim(low, high)
 
 
 def _view(found: Comparison) -> tuple[float, float]:
@@ -71,12 +90,16 @@ def _view(found: Comparison) -> tuple[float, float]:
         for sign in (-1, 1)
     ]
     margin = 0.12 * (max(ends) - min(ends)) or 0.5
-    return min(ends) - margin, min(max(ends) + margin, max(100.0, max(ends)) + 0.2)
+    low = min(ends) - margin
+    return low, min(max(ends) + margin, 100 + 0.04 * (100 - low))
 
 
-def _label(model: ModelFigures) -> str:
-    """The depth of a network, whose family the mark says, else the name."""
-    return str(model.candidate.depth) if model.candidate.depth is not None else model.candidate.name
+def _label(found: Comparison, model: ModelFigures) -> str:
+    """The depth of a network, whose family the mark says; of an ODE-net the solver, where that tells it from others."""
+    if model.candidate.depth is not None:
+        return str(model.candidate.depth)
+    alike = [one for one in found.odenets if one.candidate.solver == model.candidate.solver]
+    return model.candidate.solver if len(alike) == 1 else model.candidate.name.removeprefix("ODE-net ")
 
 
 def figures_table(found: Comparison) -> Table:
@@ -142,7 +165,7 @@ def _caption(found: Comparison) -> str:
     repeats = found.settings["repeats"]
     tied = ", amber diamonds those of one block" if any(one.candidate.family == "tied" for one in found.models) else ""
     return (
-        f"Red squares: residual networks with so many blocks{tied}. Bars: quartiles of the seconds, standard "
-        f"deviation of the {found.score_name} over {repeats} repeat{'s' if repeats > 1 else ''}. The dashed line joins "
-        "the models that no other beats in both."
+        f"Red squares: residual networks with so many blocks{tied}; other marks: ODE-nets. Bars: quartiles of the "
+        f"seconds, standard deviation of the {found.score_name} over {repeats} repeat{'s' if repeats > 1 else ''}. The "
+        "dashed line joins the models that no other beats in both."
     )

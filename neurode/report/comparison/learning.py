@@ -77,7 +77,13 @@ def _grown(found: Comparison) -> str:
             float(np.mean([found.epochs(place, repeat)[at].forward for repeat in range(len(model.scores))]))
             for at in (0, -1)
         )
-        if abs(first - last) > 0.05:
+        drawn = model.candidate.regulariser.more_steps > 1
+        if drawn:
+            words.append(
+                f"{model.candidate.name} takes as many as were drawn for a batch, "
+                f"{found.evaluations(model)[0]:.1f} forward in the last epoch."
+            )
+        elif abs(first - last) > 0.05:
             words.append(f"{model.candidate.name} went from {first:.1f} to {last:.1f} evaluations a forward pass.")
     return " ".join(words) or "No field of this comparison changed its number of evaluations while it learned."
 

@@ -1,5 +1,6 @@
 """How each model of a comparison is drawn: one colour and mark in every picture."""
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,15 @@ from neurode.tasks.comparison.results import Comparison, ModelFigures
 
 _ODE = (BLUE, GREEN, PURPLE, INK)
 _MARKS = ("o", "^", "v", "P", "X")
-_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
+_DASHES: tuple[Any, ...] = (
+    "-",
+    (0, (5, 2)),
+    (0, (1.5, 1.5)),
+    (0, (7, 2, 1.5, 2)),
+    (0, (9, 4)),
+    (0, (7, 2, 1.5, 2, 1.5, 2)),
+)
+_TITLE = 34
 
 
 @dataclass(frozen=True)
@@ -31,11 +40,20 @@ def looks(found: Comparison) -> dict[str, Look]:
         count[family] += 1
         if family == "odenet":
             color = _ODE[place % len(_ODE)]
-            chosen[model.candidate.name] = Look(color, _MARKS[place % len(_MARKS)], _DASHES[place // len(_ODE) % 4])
+            chosen[model.candidate.name] = Look(
+                color, _MARKS[place % len(_MARKS)], _DASHES[place // len(_ODE) % len(_DASHES)]
+            )
         else:
             color = VERMILION if family == "resnet" else AMBER
-            chosen[model.candidate.name] = Look(color, "s" if family == "resnet" else "D", _DASHES[place % 4])
+            chosen[model.candidate.name] = Look(
+                color, "s" if family == "resnet" else "D", _DASHES[place % len(_DASHES)]
+            )
     return chosen
+
+
+def titled(name: str) -> str:
+    """A model's name as the title of a panel: on several lines where it is long."""
+    return "\n".join(textwrap.wrap(name, _TITLE))
 
 
 def line_look(line: str, number: int) -> Look:

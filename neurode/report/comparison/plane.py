@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurode.report.comparison.looks import titled
 from neurode.report.page import Page
 from neurode.report.picture import Picture
 from neurode.report.style import (
@@ -16,6 +17,7 @@ from neurode.report.style import (
     PURPLE,
     VERMILION,
     bare,
+    clean,
     drawing,
     new_figure,
     ramp,
@@ -34,7 +36,8 @@ def plane_page(found: Comparison) -> Page:
     is_plane = any(scene.regions for scene in found.scenes)
     items: list[Any] = [
         "Both networks move a sample step by step, from what the stem makes of it to where the head can tell it. In a "
-        "residual network these are jumps; in an ODE-net they are curves, which in the full state never cross.",
+        "residual network these are jumps; in an ODE-net they are curves, and in the full state no two are ever at the "
+        "same place at the same time.",
         Picture(
             draw_scenes(found),
             _caption(is_plane, found.settings["stem"] == "none"),
@@ -58,9 +61,11 @@ def draw_scenes(found: Comparison) -> "Figure":
             paths_axes = grid[place][1] if is_plane else grid[0][place]
             if is_plane:
                 _draw_regions(grid[place][0], scene, matplotlib)
-                grid[place][0].set_title(f"{name}: decision")
+                grid[place][0].set_title(titled(f"{name}: decision"))
             _draw_paths(paths_axes, scene)
-            paths_axes.set_title(f"{name}: paths")
+            if not is_plane and found.kind == "classes":
+                _name_ends(paths_axes, scene, found.classes)
+            paths_axes.set_title(titled(f"{name}: paths"))
     return figure
 
 
@@ -94,6 +99,24 @@ def _draw_paths(axes: "Axes", scene: Scene) -> None:
     bare(axes)
 
 
+def _name_ends(axes: "Axes", scene: Scene, classes: tuple[str, ...]) -> None:
+    """The name of each class amid the ends of its paths: there are more classes than colours that can be told apart."""
+    ends, labels = np.array(scene.paths)[-1], np.array(scene.labels)
+    for label in np.unique(labels):
+        x, y = np.median(ends[labels == label], axis=0)
+        axes.text(
+            x,
+            y,
+            clean(classes[label], 12),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=INK,
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.75},
+            zorder=5,
+        )
+
+
 def draw_stages(found: Comparison) -> "Figure":
     """Rows: images; columns: the input, then the state at equal depths."""
     scenes = [scene for scene in found.scenes if scene.stages]
@@ -102,7 +125,7 @@ def draw_stages(found: Comparison) -> "Figure":
         figure = new_figure(0.95 * count + 0.5)
         blocks = figure.subfigures(1, len(scenes), squeeze=False)[0]
         for block, scene in zip(blocks, scenes, strict=True):
-            block.suptitle(found.models[scene.candidate].candidate.name, fontsize=9, color=INK)
+            block.suptitle(titled(found.models[scene.candidate].candidate.name), fontsize=9, color=INK)
             panels = block.subplots(count, times + 1, squeeze=False)
             for row in range(count):
                 _picture(panels[row][0], scene.pictures[row], "gray")
@@ -136,5 +159,6 @@ def _caption(is_plane: bool, raw: bool) -> str:
         )
     return (
         "The best model of each family, first repeat: held-out samples, coloured by class, from open marks, where they "
-        "enter, to squares, where the head reads them, in the two directions in which their states differ most."
+        "enter, to squares, where the head reads them, in the two directions in which their states differ most. Names "
+        "stand amid the ends of a class."
     )

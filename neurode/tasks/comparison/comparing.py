@@ -45,7 +45,7 @@ def compare(
 
     Good for the questions before a choice: how long is an epoch, how much memory, how accurate, at which depth. Models
     take turns epoch by epoch, so that other work on the machine slows all alike. Not good for records: widths are
-    small, there is no augmentation of data, and nothing is tuned for one family. Runs on the CPU.
+    small, and one learning rate serves all models. Runs on the CPU.
 
     data: whatever `read_labelled` takes: a table with a target, a folder of images, arrays, LabelledData, or
     "optdigits", "moons", "spirals", "rings". config, settings: a ComparisonConfig, or its settings by name.

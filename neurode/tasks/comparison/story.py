@@ -29,11 +29,11 @@ class StoryComparison:
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """The networks, dopri5 at 1e-3 with the classical adjoint, and two midpoint steps with exact gradients that
-        keep three states, trained not to lean on its steps."""
+        keep five states, trained not to lean on its steps."""
         return (
             *(Candidate("resnet", depth) for depth in self.depths),
             Candidate("odenet", None, "dopri5@1e-3", "adjoint"),
-            Candidate("odenet", None, "midpoint:2", "Checkpointed(3)", Regulariser(more_steps=3)),
+            Candidate("odenet", None, "midpoint:2", "Checkpointed(5)", Regulariser(more_steps=4)),
         )
 
     def run(self, *, progress: Progress | bool | None = None) -> Comparison:
@@ -41,10 +41,10 @@ class StoryComparison:
         config = ComparisonConfig(
             depths=self.depths,
             solvers=("midpoint:2",),
-            gradients=("Checkpointed(3)", "adjoint"),
+            gradients=("Checkpointed(5)", "adjoint"),
             epochs=self.epochs,
             batch_size=256,
-            learning_rate=0.02,
+            learning_rate=0.01,
             weight_decay=0.01,
             repeats=self.repeats,
             memory=self.memory,

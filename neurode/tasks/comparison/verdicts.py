@@ -111,7 +111,8 @@ def _winner(found: Comparison) -> list[str]:
 
 
 def _turned(found: Comparison) -> list[str]:
-    """For each ODE-net, against the residual network next to it in score: the textbook's verdict, or its reverse."""
+    """For each ODE-net, against the best residual network that it is no worse than, of equals the fastest: the
+    textbook's verdict, or its reverse. Depth alone is no merit: the deepest is often the one that failed to train."""
     margin = found.settings["margin"]
     said = []
     for ode in found.odenets:
@@ -121,11 +122,11 @@ def _turned(found: Comparison) -> list[str]:
         if not beaten:
             said.append(f"{name} cannot be called as good as {_nearest(fights, margin)}.")
             continue
-        deepest = max(beaten, key=lambda fight: fight.resnet.candidate.depth or 0)
+        best = max(beaten, key=lambda fight: (fight.resnet.score, -found.epoch_seconds(fight.resnet)[0]))
         said.append(
-            f"{name} is no worse than {deepest.resnet.candidate.name} ({points(ode.score)} against "
-            f"{points(deepest.resnet.score)}; it loses at most {points(max(0.0, deepest.upper))} at 95%), at "
-            f"{times(deepest.time)} its seconds an epoch{_memory_words(deepest)}: {_kind(deepest)}."
+            f"{name} is no worse than {best.resnet.candidate.name} ({points(ode.score)} against "
+            f"{points(best.resnet.score)}; it loses at most {points(max(0.0, best.upper))} at 95%), at "
+            f"{times(best.time)} its seconds an epoch{_memory_words(best)}: {_kind(best)}."
         )
     return said
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from neurode.models.depth import Regulariser
 from neurode.report.comparison.comparison_report import comparison_report, write_comparison_report
 from neurode.report.comparison.depth_choice import depth_choice_page
 from neurode.report.comparison.errors import errors_page
@@ -86,6 +87,20 @@ def test_growing_evaluations_are_said_and_constant_ones_too():
     assert "No field of this comparison changed its number of evaluations" in words(learning_over_epochs_page(still))
 
 
+def test_steps_that_are_drawn_are_no_growth():
+    drawn = model(replace(ODE, regulariser=Regulariser(more_steps=3)), (0.9, 0.9))
+    said = words(learning_over_epochs_page(comparison([drawn], (1.0,))))
+    assert "steps times 3 takes as many as were drawn for a batch, 7.0 forward in the last epoch." in said
+
+
+def test_times_that_lie_far_apart_are_shown_by_factors_and_solvers_by_their_own_names():
+    near, far = (comparison(USUAL.models, (1.0, 2.0, 3.0, last)) for last in (4.0, 9.0))
+    assert draw_front(near).axes[0].get_xscale() == "linear"
+    axes = draw_front(far).axes[0]
+    assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in axes.texts] == ["2", "8", "midpoint:2", "dopri5@1e-3"]
+
+
 def test_the_page_on_depth_has_a_table_for_each_ode_net_and_the_gap_to_euler():
     page = depth_choice_page(USUAL)
     tables = [item for item in page.items if isinstance(item, Table)]
@@ -94,15 +109,23 @@ def test_the_page_on_depth_has_a_table_for_each_ode_net_and_the_gap_to_euler():
     assert [row[2].best for row in tables[1].rows] == [True, False, False]
     assert "differ by at most 2e-16" in words(page)
     assert "leans on its steps" in words(page)
+    assert "are the same to the last bit" in words(depth_choice_page(replace(USUAL, euler_gap=0.0)))
 
 
 def test_noise_is_told_with_who_holds_best():
     assert "Noise on the inputs hits all models alike." in words(errors_page(USUAL))
     weak = replace(USUAL.models[0], noise=(0.98, 0.9, 0.5))
     page = errors_page(replace(USUAL, models=(weak, *USUAL.models[1:])))
-    assert "With noise of 0.4 of the inputs' spread ResNet 8 holds best (70.0%) and ResNet 2 worst (50.0%)." in words(
-        page
+    assert (
+        "With noise of 0.4 of the inputs' spread ResNet 8 loses least (from 98.0% to 70.0%) and ResNet 2 loses most "
+        "(from 98.0% to 50.0%)." in words(page)
     )
+
+
+def test_a_model_that_never_learned_is_not_blamed_on_noise():
+    lost = replace(USUAL.models[0], noise=(0.5, 0.5, 0.5))
+    said = words(errors_page(replace(USUAL, models=(lost, *USUAL.models[1:]))))
+    assert "With noise of 0.4 of the inputs' spread ResNet 2 loses least (from 50.0% to 50.0%)" in said
 
 
 def test_numbers_have_no_confusion_and_images_have_stages():

@@ -289,7 +289,7 @@ def test_the_storys_comparison_trains_networks_the_textbooks_ode_and_ours():
         "ResNet 1",
         "ResNet 2",
         "ODE-net dopri5@1e-3, adjoint",
-        "ODE-net midpoint:2, Checkpointed(3), steps times 3",
+        "ODE-net midpoint:2, Checkpointed(5), steps times 4",
     ]
     assert "points in the plane" in found.about
     assert any(item.startswith("ODE-net midpoint:2") for item in verdicts(found))

@@ -43,6 +43,13 @@ def test_a_model_that_is_as_good_faster_and_smaller_is_called_so():
     )
 
 
+def test_an_ode_net_is_held_against_the_best_network_and_not_against_one_that_failed_to_train():
+    models = [model(RESNETS[0], (0.95, 0.96)), model(RESNETS[1], (0.5, 0.6)), model(ODE, (0.951, 0.96))]
+    words = said(comparison(models, (1.0, 4.0, 3.0)))
+    assert "ODE-net midpoint:2 is no worse than ResNet 2" in words
+    assert "is no worse than ResNet 8" not in words
+
+
 def test_a_model_that_is_worse_is_called_so():
     assert (
         "ODE-net dopri5@1e-3, direct, kinetic 0.1 cannot be called as good as any of the residual networks within "
