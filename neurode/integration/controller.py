@@ -19,6 +19,10 @@ Host = Any
 """A float (joint) or an array (per sample)."""
 
 
+REMEMBERED = 1e-4
+"""The smallest error ratio that is remembered (as in the authors' program DOPRI5)."""
+
+
 class ErrorHistory(NamedTuple):
     """What a controller remembers: error ratios of the last two accepted steps, and whether the last attempt was
     rejected."""
@@ -137,7 +141,8 @@ class AdaptiveSteps:
         factor = _smallest(_largest(factor, self.factor_min), highest)
         # A rejected step shrinks, whatever the law remembers.
         factor = _where(accept, factor, _smallest(factor, self.safety))
-        previous = _where(accept, safe, history.previous)
+        # A ratio far below one may be all rounding, which must not choose the steps to come.
+        previous = _where(accept, _largest(safe, REMEMBERED), history.previous)
         before = _where(accept, history.previous, history.before)
         following = rounded_down(_smallest(size * factor, self.max_step))
         return Decision(accept, following, ErrorHistory(previous, before, _boolean(~_boolean(accept))))
@@ -166,6 +171,7 @@ LAWS: dict[str, AdaptiveSteps] = {
     "PI": AdaptiveSteps(proportional=0.4, integral=0.3),
     "PID": AdaptiveSteps(proportional=0.2, integral=0.3, derivative=0.1),
     "damped": AdaptiveSteps(proportional=0.2, integral=0.5, safety=0.8),
+    "strict": AdaptiveSteps(safety=0.65),
 }
 """Controllers by name: `controller="PI"`."""
 

@@ -49,7 +49,7 @@ class Linearisation:
     def at(self, t: Any, y: torch.Tensor) -> Point:
         newton = self.newton
         if not self._free:
-            found = jacobian_at(self.equation, t, y, largest=newton.largest, given=newton.jacobian)
+            found = jacobian_at(self.equation, t, y, largest=newton.widest, given=newton.jacobian)
             if found is not None:
                 return found
             if newton.matrix_free is False:
@@ -126,7 +126,7 @@ def recorded_point(newton: Newton, equation: AbstractEquation, call: Evaluation)
     """The Jacobian from the graph of one recorded call, for transposed systems."""
     row_of = rows_by_graph(call.value, call.y)
     if not newton.matrix_free:
-        matrix = blocks_of(row_of, call.y, widths(equation, call.y), newton.largest)
+        matrix = blocks_of(row_of, call.y, widths(equation, call.y), newton.widest)
         if matrix is not None:
             return Jacobian(matrix)
         if newton.matrix_free is False:
