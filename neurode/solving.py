@@ -92,8 +92,8 @@ def solve(
         in float32, 1e-6 and 1e-9 in float64. Only for adaptive control.
     step_size: constant steps of this size (positive, in units of t), for any method. Without it a method that has no
         error estimate steps from one time of ts to the next.
-    controller: "I" (default; "damped" for tsit5, vern7, dopri8, rodas5p and auto), "PI", "PID", "damped", or
-        AdaptiveSteps(...), ConstantSteps(...).
+    controller: "I", "PI", "PID", "damped", "strict", AdaptiveSteps(...) or ConstantSteps(...). None: "damped" for
+        tsit5, rodas5p and auto, "strict" for vern7 and dopri8, "I" for all others.
     batching: "joint": the whole state steps together. "per_sample": the first axis is a batch, and each sample has
         its own times, step size, status and statistics; those that are done leave the computation.
     gradient: "checkpointed" (default), "direct" or "reversible" (which solves by the reversible version of the method),
@@ -147,7 +147,7 @@ def solve(
     if isinstance(chosen, AdaptiveSteps):
         stepper = stepper.within(*(x if isinstance(x, float) else float(x.min()) for x in tolerances))
     problem = Problem(
-        equation=Equation(f, args, Autocast.now(layout.device.type), layout=layout),
+        equation=Equation(f, args, autocast=Autocast.now(layout.device.type), layout=layout),
         y0=state,
         times=times,
         stepper=stepper,

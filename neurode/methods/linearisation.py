@@ -22,16 +22,21 @@ ROUGHLY = {True: 1e-2, False: 1e-4}
 
 
 class Linearisation:
-    """The Jacobian of one step and the systems made from it. Lives for one step."""
+    """The Jacobian of one step and the systems made from it. Lives for one step.
 
-    def __init__(self, newton: Newton, equation: AbstractEquation, t: Any, y: torch.Tensor, size):
+    known: a Jacobian from a step before, in the place of that at (t, y).
+    """
+
+    def __init__(
+        self, newton: Newton, equation: AbstractEquation, t: Any, y: torch.Tensor, size, known: Jacobian | None = None
+    ):
         self.newton, self.equation, self.size = newton, equation, size
         self.t, self.y = t, y
         # Of each lane, so that it fares the same alone and in a batch.
         most = newton.renewals if newton.share is not None else 8 * (1 + newton.renewals)
         self.renewals = np.full(equation.layout.lanes(y), most)
         self._free = newton.matrix_free is True
-        self._first: Point | None = None
+        self._first: Point | None = known
         self._systems: dict[bytes, Systems] = {}
 
     @property

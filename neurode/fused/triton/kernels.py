@@ -19,6 +19,7 @@ from neurode.fused.triton.step import (
     pulled_back,
     written,
 )
+from neurode.integration.controller import REMEMBERED
 
 RUNNING = tl.constexpr(int(Status.RUNNING))
 SUCCESS = tl.constexpr(int(Status.SUCCESS))
@@ -27,6 +28,7 @@ TOO_SMALL = tl.constexpr(int(Status.STEP_TOO_SMALL))
 NON_FINITE = tl.constexpr(int(Status.NON_FINITE))
 ROUNDING = tl.constexpr(4 * 2.220446049250313e-16)
 DIGITS = tl.constexpr(-(1 << 42))
+SMALLEST = tl.constexpr(REMEMBERED)
 
 
 @triton.jit
@@ -139,9 +141,8 @@ def many_steps(
     status, steps = tl.load(books + rows), tl.load(books + samples + rows)
     accepted, following = tl.load(books + 2 * samples + rows), tl.load(books + 3 * samples + rows)
     rejected, calls = tl.load(books + 4 * samples + rows), tl.load(books + 5 * samples + rows)
-    t0 = tl.load(begins + rows)
-    sign = tl.where(t1 >= t0, 1.0, -1.0).to(tl.float64)
-    least = ROUNDING * ROUNDING * tl.abs(t1 - t0)
+    span = t1 - tl.load(begins + rows)
+    sign, least = tl.where(span >= 0.0, 1.0, -1.0).to(tl.float64), ROUNDING * ROUNDING * tl.abs(span)
     slot, turn, first_turn = tl.zeros_like(accepted), 0, (steps == 0) & (has_first != 0)
     while (tl.sum((status == RUNNING).to(tl.int32), 0) > 0) & (turn < turns):
         running = status == RUNNING
@@ -165,7 +166,8 @@ def many_steps(
             accept, status, planned, safe = judged(
                 ratio, t, tl.abs(t_end - t), running, status, planned, rejected, previous, before, least, law, ORDER
             )
-            before, previous = tl.where(accept, previous, before), tl.where(accept, safe, previous)
+            before = tl.where(accept, previous, before)
+            previous = tl.where(accept, tl.maximum(safe, SMALLEST), previous)
             rejected = tl.where(running, (accept == 0).to(tl.int32), rejected)
         else:
             accept = running
