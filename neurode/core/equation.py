@@ -104,8 +104,8 @@ class Equation(AbstractEquation):
 
     f: VectorField
     args: Any
-    checked: int = 1
     autocast: Autocast | None = None
+    checked: int = 1
 
     @cached_property
     def _plain_args(self) -> Any:

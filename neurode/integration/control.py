@@ -8,10 +8,11 @@ from neurode.methods.catalogue import adaptive_methods
 from neurode.methods.stepper import AbstractStepper
 
 FROM_TIME_TO_TIME = ConstantSteps()
-DAMPED = ("tsit5", "vern7", "dopri8", "rodas5p", "auto")
-"""Methods whose own controller is not the I law. By that law their estimates let some steps become too long, where the
-error passes through zero or the tolerance is loose for the order: errors of DETEST up to 14 times SciPy's. The others
-gain nothing by another, or lose (dop853 on fields whose stability bounds the step)."""
+OWN_LAWS = {"tsit5": "damped", "rodas5p": "damped", "auto": "damped", "vern7": "strict", "dopri8": "strict"}
+"""Methods whose own law is not "I". By that one their estimates let some steps become too long, where the error passes
+through zero or the tolerance is loose for the order: errors of DETEST up to 14 times SciPy's. Of high order a smaller
+step is much more precise, and a step that is not rejected saves ten calls. The others gain nothing by another law, or
+lose (dop853 damped, on fields whose stability bounds the step)."""
 Tolerance = float | torch.Tensor | tuple | list | dict | None
 """A number, a tensor, or a nest of them in the structure of y0."""
 
@@ -49,10 +50,17 @@ def choose_controller(
             f"method {stepper.name!r} has no error estimate, so {what}. Pass step_size=..., steps at ts, "
             f"or use one of: {', '.join(adaptive_methods())}."
         )
+    if stepper.sizes_steps and isinstance(controller, AdaptiveSteps):
+        law = controller.proportional, controller.integral, controller.derivative
+        if law != (0.0, 1.0, 0.0):
+            raise ValueError(
+                f"method {stepper.name!r} chooses order and size of its steps together, so that proportional, integral "
+                f"and derivative of the controller, {law}, have no effect. Leave them out; its limits are kept."
+            )
     if isinstance(controller, ConstantSteps) and tolerances:
         raise ValueError("constant steps watch no error, so rtol and atol have no effect. Leave them out.")
     if controller is not None:
         return controller
     if not stepper.has_error:
         return FROM_TIME_TO_TIME
-    return LAWS["damped" if stepper.name in DAMPED else "I"]
+    return LAWS[OWN_LAWS.get(stepper.name, "I")]

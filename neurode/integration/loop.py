@@ -121,7 +121,7 @@ class _Run:
             assert self.carried is not None
             with torch.no_grad():
                 y, first, span = self.y.detach(), self.carried.detach(), self.clock.end - t0
-                scale, power = self._scale(self.equation.layout.modulus(y)), self.stepper.error_order
+                scale, power = self._scale(self.equation.layout.modulus(y)), self.stepper.starting_power
                 size = first_step_size(
                     self.equation, t0, span, y, first, error_order=power, scale=scale, norm=self.norm
                 )
@@ -145,7 +145,7 @@ class _Run:
         if isinstance(self.clock, JointClock):
             failed = result.failed is not None and bool(result.failed.any())
             ratio = self._ratio(result) if self.adaptive else None
-            accepted = self.clock.judge(interval, ratio, failed=failed)
+            accepted = self.clock.judge(interval, ratio, failed=failed, law=result.law)
             self._tell("accepted" if accepted else "rejected", interval, result, ratio)
             if accepted:
                 self._accept(self.equation, interval, None, self.y, self.carried, result, traced_times)
@@ -156,7 +156,7 @@ class _Run:
             self._limit_calls()
             return
         ratio = self._ratio(result)
-        accept = self.clock.judge(interval, ratio, failed=result.failed)
+        accept = self.clock.judge(interval, ratio, failed=result.failed, law=result.law)
         self._tell("accepted", interval, result, ratio, accept)
         self._tell("rejected", interval, result, ratio, ~accept)
         self._take_lanes(

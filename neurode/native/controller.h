@@ -42,7 +42,8 @@ inline Decision judge(const neurode_control& control, double ratio, double size,
     if (!accept && factor > control.safety) factor = control.safety;
     if (accept) {
         history.before = history.previous;
-        history.previous = safe;
+        // A ratio far below one may be all rounding, which must not choose the steps to come.
+        history.previous = fmax(safe, 1e-4);
     }
     history.rejected = !accept;
     return {accept, rounded_down(fmin(size * factor, control.max_step))};

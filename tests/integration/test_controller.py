@@ -162,13 +162,19 @@ def test_constant_steps_must_be_positive(size):
 
 
 @pytest.mark.parametrize(
-    ("method", "law"), [("dopri5", "I"), ("dop853", "I"), ("tsit5", "damped"), ("vern7", "damped")]
+    ("method", "law"), [("dopri5", "I"), ("dop853", "I"), ("tsit5", "damped"), ("vern7", "strict")]
 )
 def test_each_method_has_the_law_that_suits_it_unless_another_is_asked_for(method, law):
     y0 = torch.tensor([2.0, 0.0], dtype=torch.float64)
     steps = {
         name: int(solve(van_der_pol(), y0, [0.0, 5.0], method=method, controller=name).stats.num_steps)
-        for name in (None, "I", "damped")
+        for name in (None, "I", "damped", "strict")
     }
     assert steps[None] == steps[law]
-    assert steps["I"] != steps["damped"]
+    assert len({steps["I"], steps["damped"], steps["strict"]}) == 3
+
+
+def test_an_error_that_is_all_rounding_does_not_choose_the_steps_to_come():
+    law, last = LAWS["damped"], ErrorHistory(1e-4, 1e-4, False)
+    for ratio in (1e-5, 1e-9, 0.0):
+        assert law.judge(ratio, 1.0, last, error_order=8).history.previous == pytest.approx(1e-4)

@@ -19,6 +19,7 @@ from neurode.fused.triton.step import (
     pulled_back,
     written,
 )
+from neurode.integration.controller import REMEMBERED
 
 RUNNING = tl.constexpr(int(Status.RUNNING))
 SUCCESS = tl.constexpr(int(Status.SUCCESS))
@@ -27,6 +28,7 @@ TOO_SMALL = tl.constexpr(int(Status.STEP_TOO_SMALL))
 NON_FINITE = tl.constexpr(int(Status.NON_FINITE))
 ROUNDING = tl.constexpr(4 * 2.220446049250313e-16)
 DIGITS = tl.constexpr(-(1 << 42))
+SMALLEST = tl.constexpr(REMEMBERED)
 
 
 @triton.jit
@@ -164,7 +166,8 @@ def many_steps(
             accept, status, planned, safe = judged(
                 ratio, t, tl.abs(t_end - t), running, status, planned, rejected, previous, before, least, law, ORDER
             )
-            before, previous = tl.where(accept, previous, before), tl.where(accept, safe, previous)
+            before = tl.where(accept, previous, before)
+            previous = tl.where(accept, tl.maximum(safe, SMALLEST), previous)
             rejected = tl.where(running, (accept == 0).to(tl.int32), rejected)
         else:
             accept = running
