@@ -21,7 +21,7 @@ from scipy.integrate import solve_ivp
 
 from neurode import solve
 from neurode.report.picture import write_png
-from neurode.report.style import AMBER, BLUE, GREEN, MUTED, PURPLE, drawing, new_figure, powers_of_ten
+from neurode.report.style import AMBER, BLUE, GREEN, MUTED, PURPLE, VERMILION, drawing, new_figure, powers_of_ten
 from tests.stiff import STIFF, StiffProblem
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ CONTENDERS: dict[str, tuple[Run, str, str]] = {
     "neurode radau5": (neurode_solver("radau5"), PURPLE, "o-"),
     "neurode auto": (neurode_solver("auto"), GREEN, "s-"),
     "neurode kvaerno3": (neurode_solver("kvaerno3"), AMBER, "o-"),
+    "neurode bdf": (neurode_solver("bdf"), VERMILION, "s-"),
     "SciPy Radau": (scipy_solver("Radau"), MUTED, "o--"),
     "SciPy BDF": (scipy_solver("BDF"), MUTED, "s--"),
 }

@@ -9,6 +9,7 @@ from docstrings import render
 
 from neurode import __version__
 from neurode.methods.adams import Adams
+from neurode.methods.bdf import Bdf
 from neurode.methods.catalogue import METHODS
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.stepper import AbstractStepper
@@ -40,6 +41,7 @@ def methods_table() -> str:
     for name, stepper in METHODS.items():
         table = getattr(stepper, "tableau", None) or getattr(stepper, "table", None)
         source = "Adams (1855), Moulton (1926); Nordsieck (1962)" if isinstance(stepper, Adams) else ""
+        source = "Gear (1971); Shampine and Reichelt (1997)" if isinstance(stepper, Bdf) else source
         source = getattr(table, "source", "") or source
         own = "yes" if stepper.has_error else "no"
         calls = method_calls(stepper)
@@ -57,7 +59,9 @@ def method_calls(stepper: AbstractStepper) -> str:
     if isinstance(stepper, Symplectic):
         reading = 2 + len(stepper.reading.nodes)
         return f"{len(stepper.table.parts) - stepper.carries_first} + {reading} to read"
-    return "implicit" if stepper.linearises and name_of_table(stepper) else "those of the method in use"
+    if isinstance(stepper, Bdf) or (stepper.linearises and name_of_table(stepper)):
+        return "implicit"
+    return "those of the method in use"
 
 
 def name_of_table(stepper: AbstractStepper) -> str:

@@ -34,6 +34,7 @@ from neurode.integration.solution import DenseOutput, Solution, Stats
 from neurode.integration.stops import forced_stops
 from neurode.integration.times import OutputTimes, TimesLike, read_times
 from neurode.integration.tolerances import read_tolerance
+from neurode.methods.additive_tableau import AdditiveTableau
 from neurode.methods.catalogue import stepper_of
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.implicit_tableau import ImplicitTableau
@@ -57,7 +58,7 @@ def solve(
     ts: TimesLike,
     *,
     args: Any = None,
-    method: str | Tableau | ImplicitTableau | AbstractStepper = "dopri5",
+    method: str | Tableau | ImplicitTableau | AdditiveTableau | AbstractStepper = "dopri5",
     rtol: Tolerance = None,
     atol: Tolerance = None,
     step_size: float | None = None,
@@ -77,15 +78,15 @@ def solve(
     Good for any field, neural or not, on any device: explicit methods for most, "auto", "rodas5p" or "radau5" for stiff
     ones. Not for stochastic, delay or controlled equations.
 
-    f: the vector field, f(t, y) or with args f(t, y, args); returns the derivative in y's shape and dtype. Jointly t is
-        0-d; per sample it has shape (batch, 1, ..., 1) against a tensor state, (batch,) for a tuple or dict. It is
-        never called outside [t0, t1].
+    f: the vector field, f(t, y) or with args f(t, y, args), or a SplitField of two such; returns the derivative in y's
+        shape and dtype. Jointly t is 0-d; per sample it has shape (batch, 1, ..., 1) against a tensor state, (batch,)
+        for a tuple or dict. It is never called outside [t0, t1].
     y0: initial state: a tensor of any shape, or a tuple or dict of tensors; float32, float64 or complex. Or a Solution,
         to go on from where it came to, with its step size.
     ts: output times, rising or falling, ts[0] being t0 and ts[-1] t1: (n,) for all; per sample also (n, batch), or a
         list of 1-D tensors, one a sample.
     args: any nest of tensors for f; a leaf wrapped in PerSample(...) has a row a sample.
-    method: a name of neurode.methods.catalogue, a Tableau or ImplicitTableau, or a stepper.
+    method: a name of neurode.methods.catalogue, a Tableau, ImplicitTableau or AdditiveTableau, or a stepper.
     rtol, atol: tolerances of the error of each step; numbers, tensors that broadcast against y0, or for a tuple or dict
         state such a nest of them. None: 1e-3 and 1e-6
         in float32, 1e-6 and 1e-9 in float64. Only for adaptive control.
@@ -146,7 +147,7 @@ def solve(
     if isinstance(chosen, AdaptiveSteps):
         stepper = stepper.within(*(x if isinstance(x, float) else float(x.min()) for x in tolerances))
     problem = Problem(
-        equation=Equation(f, args, Autocast.now(layout.device.type), layout=layout),
+        equation=Equation(f, args, autocast=Autocast.now(layout.device.type), layout=layout),
         y0=state,
         times=times,
         stepper=stepper,

@@ -32,6 +32,7 @@ ONE_OF_EACH = [
     "kencarp4",
     "radau5",
     "rodas5p",
+    "bdf",
     "auto",
 ]
 """Of each kind of stepper, for tests that are about the loop."""

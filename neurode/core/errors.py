@@ -112,6 +112,7 @@ _SENTENCES = {
     Status.NEWTON_FAILED: (
         "Newton's iteration for the stages of an implicit step did not converge.",
         "Pass a smaller step_size or max_step, float64, Newton(iterations=...) with more of them, a Jacobian of your "
-        "own, or a method that linearises once a step: 'rodas5p'.",
+        "own, for a wide state that is solved without a matrix Newton(products=...) with more of them, or a method "
+        "that linearises once a step: 'rodas5p'.",
     ),
 }

@@ -53,7 +53,9 @@ class NativeSolve:
         self._handle = ctypes.c_void_p()
         self.probed = probed
         # What save keeps of each step in any case is what the way back needs.
-        self._slots = {None: 0, "log": -1}.get(slots, slots) if problem.save.what in ("ts", "end") else 0
+        self._slots = 0
+        if slots is not None and problem.save.what in ("ts", "end"):
+            self._slots = -1 if slots == "log" else slots
         self._lock = Lock()
         what, y0 = problem.save.what, problem.y0
         kept = keep or what in ("steps", "dense")
@@ -147,7 +149,8 @@ class NativeSolve:
             try:
                 _call(library().neurode_backward, arguments, "the native way back ran out of memory.")
             finally:
-                library().neurode_abandon(way)  # where it was interrupted; else there is none
+                if way:  # it was interrupted
+                    library().neurode_abandon(way)
         sent.close()
         return y0_bar, pullback.evaluations
 

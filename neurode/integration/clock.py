@@ -15,6 +15,7 @@ from neurode.core.errors import Status
 from neurode.integration.controller import AdaptiveSteps, ConstantSteps, ErrorHistory
 from neurode.integration.stops import with_stops
 from neurode.integration.times import OutputTimes
+from neurode.methods.stepper import StepLaw
 
 NO_ANCHOR = -1
 CUT = 1 - 1e-9
@@ -141,21 +142,25 @@ class JointClock:
         self.passed += 1
         return self.passed - 1
 
-    def judge(self, interval: Interval, ratio: float | None, *, failed: bool = False) -> bool:
-        """Take note of an attempted step; ratio None for constant steps. failed: its equations were not solved. True
-        when it counts."""
+    def judge(
+        self, interval: Interval, ratio: float | None, *, failed: bool = False, law: StepLaw | None = None
+    ) -> bool:
+        """Take note of an attempted step; ratio None for constant steps. failed: its equations were not solved. law: of
+        a method that sizes its steps. True when it counts."""
         self.steps += 1
+        law = None if law is None else law.single()
+        order = self.error_order if law is None else law.power
         accept = True
         if ratio is None and failed:
             accept, self.status = False, Status.NEWTON_FAILED
         if ratio is not None:
             if failed:
-                ratio = UNSOLVED**self.error_order
+                ratio = float(UNSOLVED**order)
             size = abs(interval.t_end - interval.t)
-            decision = self.controller.judge(ratio, size, self.history, error_order=self.error_order)
+            decision = self.controller.judge(ratio, size, self.history, error_order=order, law=law)
             accept, following, self.history = bool(decision.accept), float(decision.size), decision.history
             # A step cut short by a stop says nothing against the size that was meant.
-            cut = accept and bool(self.stops) and size < self.size * CUT
+            cut = accept and bool(self.stops) and law is None and size < self.size * CUT
             self.size = max(following, self.size) if cut else following
             smallest = max(ROUNDING * abs(interval.t), self.least)
             if self.size < smallest or (not accept and size <= self.controller.min_step * (1 + 1e-9)):
@@ -256,7 +261,14 @@ class LaneClock:
         self.passed[lanes] += 1
         return places, numbers
 
-    def judge(self, interval: Interval, ratio: np.ndarray, *, failed: np.ndarray | None = None) -> np.ndarray:
+    def judge(
+        self,
+        interval: Interval,
+        ratio: np.ndarray,
+        *,
+        failed: np.ndarray | None = None,
+        law: StepLaw | None = None,
+    ) -> np.ndarray:
         """As JointClock.judge, for the active lanes; returns which of them accept. Call `drop_done` afterwards.
 
         With constant steps the ratio only tells whether the step ended finite: a lane that did not is done.
@@ -270,7 +282,7 @@ class LaneClock:
                 accept = accept & ~failed
                 self.fail(failed, Status.NEWTON_FAILED)
         else:
-            accept = self._choose_sizes(interval, ratio, lanes, failed)
+            accept = self._choose_sizes(interval, ratio, lanes, failed, law)
         good, end = lanes[accept], interval.t_end[accept]
         self.accepted[good] += 1
         self.t[good], self.anchor[good] = end, interval.anchor_end[accept]
@@ -284,14 +296,15 @@ class LaneClock:
         return accept
 
     def _choose_sizes(
-        self, interval: Interval, ratio: np.ndarray, lanes: np.ndarray, unsolved: np.ndarray | None
+        self, interval: Interval, ratio: np.ndarray, lanes: np.ndarray, unsolved: np.ndarray | None, law: StepLaw | None
     ) -> np.ndarray:
         """The next step size of each lane, or its failure. Which lanes accept?"""
+        order = self.error_order if law is None else law.power
         if unsolved is not None:
-            ratio = np.where(unsolved, UNSOLVED**self.error_order, ratio)
+            ratio = np.where(unsolved, UNSOLVED**order, ratio)
         size = np.abs(interval.t_end - interval.t)
         history = ErrorHistory(*(part[lanes] for part in self.history))
-        decision = self.controller.judge(ratio, size, history, error_order=self.error_order)
+        decision = self.controller.judge(ratio, size, history, error_order=order, law=law)
         accept, following = decision.accept, decision.size
         failed = following < np.maximum(ROUNDING * np.abs(interval.t), self.least[lanes])
         if self.controller.min_step > 0:
@@ -302,7 +315,7 @@ class LaneClock:
             if unsolved is not None:
                 why = np.where(unsolved, int(Status.NEWTON_FAILED), why)
             self.status[lanes[failed]] = why[failed]
-        if self.stops is not None:
+        if self.stops is not None and law is None:
             # A step cut short by a stop says nothing against the size that was meant.
             meant = self.size[lanes]
             following = np.where(accept & (size < meant * CUT), np.maximum(following, meant), following)

@@ -50,6 +50,13 @@ def choose_controller(
             f"method {stepper.name!r} has no error estimate, so {what}. Pass step_size=..., steps at ts, "
             f"or use one of: {', '.join(adaptive_methods())}."
         )
+    if stepper.sizes_steps and isinstance(controller, AdaptiveSteps):
+        law = controller.proportional, controller.integral, controller.derivative
+        if law != (0.0, 1.0, 0.0):
+            raise ValueError(
+                f"method {stepper.name!r} chooses order and size of its steps together, so that proportional, integral "
+                f"and derivative of the controller, {law}, have no effect. Leave them out; its limits are kept."
+            )
     if isinstance(controller, ConstantSteps) and tolerances:
         raise ValueError("constant steps watch no error, so rtol and atol have no effect. Leave them out.")
     if controller is not None:

@@ -13,6 +13,7 @@ import torch
 
 from neurode.core.nest import describe
 from neurode.core.state import State
+from neurode.methods.stepper import StepLaw
 
 Host = Any
 """A float (joint) or an array (per sample)."""
@@ -113,10 +114,12 @@ class AdaptiveSteps:
         if self.first_step is not None and not self.first_step > 0:
             raise ValueError(f"first_step must be positive, but is {self.first_step}.")
 
-    def judge(self, ratio: Host, size: Host, history: ErrorHistory, *, error_order: int) -> Decision:
+    def judge(
+        self, ratio: Host, size: Host, history: ErrorHistory, *, error_order: Host, law: StepLaw | None = None
+    ) -> Decision:
         """Accept a step of `size` whose error is `ratio` times the tolerance? And how long is the next one?
 
-        A ratio that is NaN rejects the step and shrinks it by factor_min.
+        A ratio that is NaN rejects the step and shrinks it by factor_min. law: of a method that sizes its steps.
         """
         accept = ratio <= 1.0
         if self.force_min_step:
@@ -126,10 +129,15 @@ class AdaptiveSteps:
         b2 = -(self.proportional + 2 * self.derivative) / error_order
         b3 = self.derivative / error_order
         factor = self.safety * safe**-b1
-        if b2:
+        if law is None and b2:
             factor = factor * history.previous**-b2 * history.before**-b3
         # After a rejection a step does not grow at once: it would be rejected again.
         highest = _where(accept & ~_boolean(history.rejected), self.factor_max, 1.0)
+        if law is not None:
+            own = self.safety * _largest(safe * law.relation, 1e-10) ** (-1.0 / law.following)
+            # A size that is held must not be cut shorter by rounding.
+            factor = _where(accept, _where(_boolean(law.holds), 1 + 1e-9, own), factor)
+            highest = self.factor_max
         factor = _smallest(_largest(factor, self.factor_min), highest)
         # A rejected step shrinks, whatever the law remembers.
         factor = _where(accept, factor, _smallest(factor, self.safety))

@@ -121,7 +121,7 @@ class _Run:
             assert self.carried is not None
             with torch.no_grad():
                 y, first, span = self.y.detach(), self.carried.detach(), self.clock.end - t0
-                scale, order = self._scale(self.equation.layout.modulus(y)), self.stepper.order
+                scale, order = self._scale(self.equation.layout.modulus(y)), self.stepper.starting_power - 1
                 size = first_step_size(self.equation, t0, span, y, first, order=order, scale=scale, norm=self.norm)
         self.clock.set_first_size(size)
 
@@ -143,7 +143,7 @@ class _Run:
         if isinstance(self.clock, JointClock):
             failed = result.failed is not None and bool(result.failed.any())
             ratio = self._ratio(result) if self.adaptive else None
-            accepted = self.clock.judge(interval, ratio, failed=failed)
+            accepted = self.clock.judge(interval, ratio, failed=failed, law=result.law)
             self._tell("accepted" if accepted else "rejected", interval, result, ratio)
             if accepted:
                 self._accept(self.equation, interval, None, self.y, self.carried, result, traced_times)
@@ -154,7 +154,7 @@ class _Run:
             self._limit_calls()
             return
         ratio = self._ratio(result)
-        accept = self.clock.judge(interval, ratio, failed=result.failed)
+        accept = self.clock.judge(interval, ratio, failed=result.failed, law=result.law)
         self._tell("accepted", interval, result, ratio, accept)
         self._tell("rejected", interval, result, ratio, ~accept)
         self._take_lanes(

@@ -19,7 +19,7 @@ from neurode.methods.slopes import Slopes, traced_advance
 from neurode.methods.step_times import size_and_times
 from neurode.methods.stepper import StepResult, StepTime
 from neurode.methods.tableaus.rk4 import RK4
-from neurode.methods.traced_stepper import AbstractTracedStepper
+from neurode.methods.traced_stepper import AbstractTracedStepper, with_lanes
 
 START = Slopes(RK4, RK4.num_stages)
 HIGHEST = 7
@@ -144,7 +144,7 @@ class Adams(AbstractTracedStepper):
             own, own_end = (x.index_select(0, places) if isinstance(x, torch.Tensor) else x[rows] for x in (t, t_end))
             some, known = y.index_select(0, places), carried.index_select(0, places)
             part = make(equation.select(places), own, own_end, some, known)
-            whole = _with_lanes(whole, places, part)
+            whole = with_lanes(whole, places, part)
         return whole
 
     def _starts(self, equation: AbstractEquation, t: StepTime, t_end: StepTime, carried: torch.Tensor) -> np.ndarray:
@@ -219,15 +219,3 @@ def _integrals(places: np.ndarray) -> np.ndarray:
 def _weighted(weights: np.ndarray, slopes: list[torch.Tensor]) -> torch.Tensor:
     stacked = torch.stack(slopes)
     return torch.tensordot(torch.from_numpy(weights).to(stacked.device, stacked.dtype), stacked, dims=1)
-
-
-def _with_lanes(whole: StepResult, places: torch.Tensor, part: StepResult) -> StepResult:
-    """The step with that of some lanes in its place."""
-    assert whole.carried_next is not None
-    assert part.carried_next is not None
-    return StepResult(
-        whole.y1.index_copy(0, places, part.y1),
-        whole.stages.index_copy(1, places, part.stages),
-        None,
-        whole.carried_next.index_copy(0, places, part.carried_next),
-    )

@@ -7,6 +7,7 @@ from neurode.core.nest import describe
 from neurode.methods.adams import Adams
 from neurode.methods.additive_rk import AdditiveRungeKutta
 from neurode.methods.additive_tableau import AdditiveTableau
+from neurode.methods.bdf import Bdf
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.implicit_rk import ImplicitRungeKutta
 from neurode.methods.implicit_tableau import ImplicitTableau
@@ -79,6 +80,7 @@ METHODS: dict[str, AbstractStepper] = {
     RODAS5P.name: Rosenbrock(RODAS5P),
     KENCARP4.name: AdditiveRungeKutta(KENCARP4),
     "auto": Switching(ExplicitRungeKutta(TSIT5), Rosenbrock(RODAS5P)),
+    "bdf": Bdf(),
     **{stepper.name: stepper for stepper in MULTISTEP},
     **{splitting.name: Symplectic(splitting) for splitting in SYMPLECTIC},
 }

@@ -22,16 +22,21 @@ ROUGHLY = {True: 1e-2, False: 1e-4}
 
 
 class Linearisation:
-    """The Jacobian of one step and the systems made from it. Lives for one step."""
+    """The Jacobian of one step and the systems made from it. Lives for one step.
 
-    def __init__(self, newton: Newton, equation: AbstractEquation, t: Any, y: torch.Tensor, size):
+    known: a Jacobian from a step before, in the place of that at (t, y).
+    """
+
+    def __init__(
+        self, newton: Newton, equation: AbstractEquation, t: Any, y: torch.Tensor, size, known: Jacobian | None = None
+    ):
         self.newton, self.equation, self.size = newton, equation, size
         self.t, self.y = t, y
         # Of each lane, so that it fares the same alone and in a batch.
         most = newton.renewals if newton.share is not None else 8 * (1 + newton.renewals)
         self.renewals = np.full(equation.layout.lanes(y), most)
         self._free = newton.matrix_free is True
-        self._first: Point | None = None
+        self._first: Point | None = known
         self._systems: dict[bytes, Systems] = {}
 
     @property
@@ -44,7 +49,7 @@ class Linearisation:
     def at(self, t: Any, y: torch.Tensor) -> Point:
         newton = self.newton
         if not self._free:
-            found = jacobian_at(self.equation, t, y, largest=newton.largest, given=newton.jacobian)
+            found = jacobian_at(self.equation, t, y, largest=newton.widest, given=newton.jacobian)
             if found is not None:
                 return found
             if newton.matrix_free is False:
@@ -121,7 +126,7 @@ def recorded_point(newton: Newton, equation: AbstractEquation, call: Evaluation)
     """The Jacobian from the graph of one recorded call, for transposed systems."""
     row_of = rows_by_graph(call.value, call.y)
     if not newton.matrix_free:
-        matrix = blocks_of(row_of, call.y, widths(equation, call.y), newton.largest)
+        matrix = blocks_of(row_of, call.y, widths(equation, call.y), newton.widest)
         if matrix is not None:
             return Jacobian(matrix)
         if newton.matrix_free is False:

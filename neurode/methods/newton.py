@@ -7,6 +7,10 @@ import torch
 
 from neurode.core.nest import describe
 
+PAYS = 512
+"""On networks, whose Jacobian is well conditioned, GMRES is ahead of a matrix from a width of about 250 on, on fine
+diffusion, where it takes hundreds of products, from some thousand: measured, on a CPU (docs, stiff equations)."""
+
 
 @dataclass(frozen=True)
 class Newton:
@@ -16,11 +20,14 @@ class Newton:
     jointly (n, n) for a state of n numbers, or (batch, n, n) for one whose rows do not act on each other. None
     (default): by autograd.
     iterations: at most so many with one Jacobian. renewals: how often a slow iteration may have a new one a step.
-    largest: no matrix of more rows is made. A field that couples more numbers is solved without one, by GMRES and
-    products with its Jacobian (a Rosenbrock method, which needs the matrix, refuses it).
-    matrix_free: True for GMRES at any width, False never; None (default): beyond `largest`.
+    largest: no matrix of more rows is made; where one is needed (matrix_free=False, a Rosenbrock method) a wider state
+    is refused.
+    matrix_free: solve the linear systems by GMRES (not preconditioned) and products with the Jacobian, without making
+    it? None (default): where the field couples more than 512 numbers, or than `largest`. Good where hundreds of numbers
+    and more act on each other; not good where stiffness is extreme, for then GMRES takes many products.
     restart: vectors that GMRES keeps before it begins anew. products: at most so many a linear system; a step whose
-    system takes more counts as one whose equations are not solved.
+    system takes more counts as one whose equations are not solved. Gradients, whose systems are solved to rounding,
+    may take 25 times as many.
     tolerance: of the stages, as a share of rtol and atol; None: min(0.03, sqrt(rtol)), as Hairer and Wanner's RADAU5.
     rtol, atol: set by the solve; None where it keeps constant steps: the equations are solved to rounding.
     Raises ValueError or TypeError for values out of range.
@@ -56,6 +63,12 @@ class Newton:
 
     def within(self, rtol: float, atol: float) -> "Newton":
         return replace(self, rtol=rtol, atol=atol)
+
+    @property
+    def widest(self) -> int:
+        """No matrix of more rows is made by an implicit step."""
+        chosen = self.matrix_free is None and self.jacobian is None
+        return min(self.largest, PAYS) if chosen else self.largest
 
     @property
     def share(self) -> float | None:

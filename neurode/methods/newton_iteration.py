@@ -58,7 +58,7 @@ class _Iteration:
             if slow.any():
                 self._renew(slow)
             if (self.done | self.failed).all():
-                return SolvedStages(self.k, self.failed)
+                return SolvedStages(self.k, self.failed, self.jacobians)
 
     def _judge(self, length: np.ndarray, going: np.ndarray) -> np.ndarray:
         """Which of the going lanes are done, which are lost, and which are slow?"""
@@ -89,12 +89,13 @@ class _Iteration:
         slow = slow & ~worn
         if not slow.any():
             return
-        back = slow & self.astray
+        back = slow & self.astray if self.stages.anew is None else slow
         if back.any():
             # No Jacobian helps where these are; the state at the step's beginning is sure to be a good one.
             mask = torch.from_numpy(back).to(self.k.device)
             mask = mask.view(1, -1, 1) if self.layout.per_sample else mask
-            self.k = torch.where(mask, torch.zeros_like(self.k), self.k)
+            anew = torch.zeros_like(self.k) if self.stages.anew is None else self.stages.anew
+            self.k = torch.where(mask, anew, self.k)
             self.before[back] = np.inf
         self.jacobians, self.matrix = self.linear.renewed(self.stages, self.k, self.jacobians, slow)
         self.count[slow] = 0

@@ -31,6 +31,13 @@ class Rosenbrock(AbstractTableStepper):
     tableau: RosenbrockTableau
     newton: Newton = field(default_factory=Newton)
 
+    def __post_init__(self):
+        if self.newton.matrix_free:
+            raise ValueError(
+                f"{self.name!r} needs the matrix of its linear systems, since nothing corrects what GMRES leaves of "
+                "them. Take 'esdirk5' or 'radau5' with Newton(matrix_free=True)."
+            )
+
     @property
     def linearises(self) -> bool:
         return True

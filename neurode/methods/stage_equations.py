@@ -13,7 +13,8 @@ from neurode.core.equation import AbstractEquation
 class StageEquations:
     """k[i] = f(times[i], base[i] + h sum_j coefficients[i][j] k[j]) for stages that are solved together.
 
-    base: (stages, *state). size: a float, or a column (lanes, 1).
+    base: (stages, *state). size: a float, or a column (lanes, 1). anew: where an iteration begins again that gets a
+    new Jacobian, which is made there; None: it goes on from where it is, or from k = 0 where it went astray.
     """
 
     equation: AbstractEquation
@@ -21,6 +22,7 @@ class StageEquations:
     base: torch.Tensor
     coefficients: np.ndarray
     size: float | torch.Tensor
+    anew: torch.Tensor | None = None
 
     def moved(self, k: torch.Tensor) -> torch.Tensor:
         """h A k."""
@@ -37,7 +39,8 @@ class StageEquations:
 
 @dataclass(frozen=True)
 class SolvedStages:
-    """The stages, and which lanes' were not solved (bool, on the host)."""
+    """The stages, which lanes' were not solved (bool, on the host), and the Jacobians that they were solved with."""
 
     k: torch.Tensor
     failed: np.ndarray
+    jacobians: list[Any]

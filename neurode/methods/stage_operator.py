@@ -1,6 +1,6 @@
 """The linear systems of coupled stages without their matrix: (I - h A x J) x = r by GMRES."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from neurode.methods.krylov import KrylovSolution, gmres
 
 ENOUGH = {torch.float32: 1e-6, torch.float64: 1e-12}
 """Residuals, relative to the right side, of what is to be exact."""
+PATIENCE = 25
+"""So many times the products are allowed there: a step can be made again shorter, a gradient cannot."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,14 @@ class StageOperator:
 
     def exactly(self, right: torch.Tensor, transposed: bool) -> torch.Tensor:
         """The same, without one."""
-        found = self.attempt(right, ENOUGH[right.dtype], transposed=transposed)
+        patient = replace(self, most=PATIENCE * self.most)
+        found = patient.attempt(right, ENOUGH[right.dtype], transposed=transposed)
         if found.lost.any():
             raise SolveError(
-                f"the linear equations behind a gradient were not solved with Newton(products={self.most}) products "
-                "with the Jacobian. Pass more of them, a larger Newton(restart=...), smaller steps, or, where the "
-                "memory is there, Newton(matrix_free=False, largest=...).",
+                f"the linear equations behind a gradient were not solved within {PATIENCE} times "
+                f"Newton(products={self.most}) products with the Jacobian. Pass more of them, a larger "
+                "Newton(restart=...), smaller steps, or, where the memory is there, Newton(matrix_free=False, "
+                "largest=...).",
                 status=Status.NEWTON_FAILED,
             )
         return found.x

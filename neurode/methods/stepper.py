@@ -25,6 +25,7 @@ class StepResult:
     failed: (lanes,) bool on the host: where the equations of an implicit step were not solved; None: all were.
     coarse_error: a second, coarser estimate beside `error`, if the method judges its steps by both.
     costs: what the step cost each lane, where that differs between them; else None.
+    law: how the next step is sized, of a method that `sizes_steps`.
     """
 
     y1: torch.Tensor
@@ -35,6 +36,7 @@ class StepResult:
     failed: np.ndarray | None = None
     coarse_error: torch.Tensor | None = None
     costs: "StepCosts | None" = None
+    law: "StepLaw | None" = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,24 @@ class StepCosts:
 
     evaluations: np.ndarray
     jacobians: np.ndarray
+
+
+@dataclass(frozen=True)
+class StepLaw:
+    """How steps are sized whose order changes; (lanes,) each, on the host.
+
+    power: this step's error estimate shrinks like step size to this power. following: the next one's. relation: the
+    next one's estimate in terms of this one's, for a step as long. holds: the next step is to be as long as this one.
+    """
+
+    power: np.ndarray
+    following: np.ndarray
+    relation: np.ndarray
+    holds: np.ndarray
+
+    def single(self) -> "StepLaw":
+        """Of the one lane of a joint solve, as numbers."""
+        return StepLaw(*(own.item() for own in (self.power, self.following, self.relation, self.holds)))
 
 
 class AbstractStepper(ABC):
@@ -84,6 +104,11 @@ class AbstractStepper(ABC):
         return False
 
     @property
+    def sizes_steps(self) -> bool:
+        """Does each step say how the next one is sized (StepResult.law)? Then the controller's own law is not used."""
+        return False
+
+    @property
     def carries_first(self) -> bool:
         """Does a step start from f at its beginning, handed over by the step before (first same as last)?"""
         return False
@@ -113,6 +138,11 @@ class AbstractStepper(ABC):
     @property
     def error_order(self) -> int:
         """The local error estimate shrinks like step size to this power."""
+        return self.order + 1
+
+    @property
+    def starting_power(self) -> int:
+        """The local error of the first step shrinks like its size to this power, by which it is sized."""
         return self.order + 1
 
     @abstractmethod

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from neurode.core.tape import Evaluation, TapeScope
-from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient
+from neurode.methods.stepper import AbstractStepper, Replayed, StepGradient, StepResult
 
 
 class AbstractTracedStepper(AbstractStepper):
@@ -17,8 +17,16 @@ class AbstractTracedStepper(AbstractStepper):
     an explicit Runge-Kutta method holds those of one call after the other.
     """
 
+    def smooth_columns(self, y: torch.Tensor) -> int | None:
+        """So many columns of what a step is handed have gradients, the first ones; None: all. y: the state."""
+        del y
+
     def replay(self, scope: TapeScope, t, t_end, y, carried, *, read: bool) -> Replayed:
-        handed = [] if carried is None else [carried.reshape(-1)]
+        smooth, rest = carried, None
+        columns = None if carried is None else self.smooth_columns(y)
+        if carried is not None and columns is not None:
+            smooth, rest = carried[..., :columns], carried[..., columns:].detach()
+        handed = [] if smooth is None else [smooth.reshape(-1)]
         leaf = torch.cat((y.reshape(-1), *handed)).detach().requires_grad_()
         # Held as a leaf also where no time is differentiated: the tape asks for both.
         ends: Any = torch.from_numpy(np.stack((t, t_end))).to(y.device)
@@ -26,14 +34,17 @@ class AbstractTracedStepper(AbstractStepper):
         with torch.enable_grad():
             begin, end = ends.unbind(0) if scope.tape.time else (t, t_end)
             start = leaf[: y.numel()].view(y.shape)
-            given = None if carried is None else leaf[y.numel() :].view(carried.shape)
+            given = None if smooth is None else leaf[y.numel() :].view(smooth.shape)
+            given = given if given is None or rest is None else torch.cat((given, rest), dim=-1)
             result = self.step(scope.equation, begin, end, start, given, traced=True)
             if read:
                 result = self.complete(scope.equation, begin, end, start, result, traced=True)
-            outputs = (result.y1, result.stages, result.carried_next)
+            following = result.carried_next
+            following = following if following is None or rest is None else following[..., :columns]
+            outputs = (result.y1, result.stages, following)
             value = torch.cat([x.reshape(-1) for x in outputs if x is not None])
         call = Evaluation(value, leaf, ends)
-        return Replayed(result.stages.detach(), _TracedStep(call, y, carried, result.carried_next))
+        return Replayed(result.stages.detach(), _TracedStep(call, y, smooth, following))
 
     def pull_back(self, scope: TapeScope, replayed: Replayed, y1_bar, stages_bar, next_bar) -> StepGradient:
         step: _TracedStep = replayed.recorded
@@ -73,3 +84,20 @@ def combined(y: torch.Tensor, stages: torch.Tensor, size, weights: np.ndarray) -
     row = torch.from_numpy(weights).to(y.device, y.dtype)
     total = torch.tensordot(row, stages[: len(weights)], dims=1)
     return y + total * size
+
+
+def with_lanes(whole: StepResult, places: torch.Tensor, part: StepResult) -> StepResult:
+    """A step with constant steps, with that of some lanes in its place."""
+    assert whole.carried_next is not None
+    assert part.carried_next is not None
+    failed = whole.failed
+    if failed is not None:
+        failed = failed.copy()
+        failed[places.cpu().numpy()] = False if part.failed is None else part.failed
+    return StepResult(
+        whole.y1.index_copy(0, places, part.y1),
+        whole.stages.index_copy(1, places, part.stages),
+        None,
+        whole.carried_next.index_copy(0, places, part.carried_next),
+        failed=failed,
+    )

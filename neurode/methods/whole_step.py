@@ -167,6 +167,8 @@ def reason_against(equation: AbstractEquation, y: torch.Tensor) -> str | None:
         return "the state is complex"
     if not isinstance(equation, Equation):
         return "a transform of torch.func is in force"
+    if equation.autocast is not None:
+        return "autocast is on"
     if y.numel() == 0:
         return "y0 is empty"
     try:

@@ -16,6 +16,7 @@ public:
           trail_(trail),
           any_moves_(any_moves),
           buffers_(work.network),
+          recording_(work.network, work.tableau.stages, typename StepRecording<T>::Elsewhere()),
           block_(work),
           tolerance_(work),
           readout_(work.network, work.tableau),
@@ -161,13 +162,18 @@ private:
             intervals_.set(i, proposed[i].t, proposed[i].t_end);
         }
         const int first = work_.tableau.fsal ? 1 : 0;
-        make_step<T>(work_.network, work_.tableau, intervals_, state, first, buffers_, nullptr);
+        T* kept = trail_.activations.keeps() ? trail_.activations.begin(trail_.turns()) : nullptr;
+        if (kept != nullptr) recording_.put_inputs(work_.network, work_.tableau.stages, kept);
+        make_step<T>(work_.network, work_.tableau, intervals_, state, first, buffers_,
+                     kept != nullptr ? &recording_ : nullptr);
         double ratio[BLOCK];
         find_ratios(ratio);
         typename Types<T>::Bits took[BLOCK] __attribute__((aligned(64))) = {};
-        bool polynomial_made = false, all = true;
+        bool polynomial_made = false, all = true, any = false;
+        Turn turn;
         for (int i = 0; i < BLOCK; ++i) {
-            const int64_t sample = sample_[i];
+            const int64_t sample = turn.sample[i] = sample_[i];
+            turn.step[i] = -1;
             if (sample < 0) continue;
             Clock& own = clock(sample);
             // With f(t0, y0) in hand the first step of any method has one call less.
@@ -175,9 +181,15 @@ private:
             if (own.take(proposed[i], ratio[i], work_.control, work_.tableau.error_order, false)) {
                 took[i] = -1;
                 accept(i, sample, proposed[i], polynomial_made);
+                turn.step[i] = trail_.last(sample);
+                any = true;
             } else {
                 all = false;
             }
+        }
+        if (any && trail_.activations.keeps()) {
+            *trail_.add_turn() = turn;
+            if (kept != nullptr) keep_inside(kept, all && busy_ == BLOCK, took);
         }
         keep_accepted(all, took);
         for (int i = 0; i < BLOCK; ++i) {
@@ -185,6 +197,17 @@ private:
             finish(sample_[i], state.y, i);
             --busy_;
             fill(i);
+        }
+    }
+
+    // The slopes go beside the inputs, and places that did not accept leave nothing that could be infinite.
+    void keep_inside(T* kept, bool all, const typename Types<T>::Bits* took) {
+        const int64_t slopes = static_cast<int64_t>(work_.dim) * BLOCK * work_.tableau.stages;
+        memcpy(static_cast<void*>(kept + trail_.activations.of_inputs()), block_.state().k,
+               static_cast<size_t>(slopes) * sizeof(T));
+        for (int64_t n = 0; !all && n < trail_.activations.of_block(); n += WIDTH<T>) {
+            const Int<T> mask = *reinterpret_cast<const Int<T>*>(took + n % BLOCK);
+            store<T>(kept + n, select<T>(mask, load<T>(kept + n), broadcast<T>(0)));
         }
     }
 
@@ -256,6 +279,7 @@ private:
     Trail<T>& trail_;
     const bool any_moves_;
     Buffers<T> buffers_;
+    StepRecording<T> recording_;
     Block<T> block_;
     BlockTolerance<T> tolerance_;
     Readout<T> readout_;

@@ -85,6 +85,8 @@ public:
         }
         return *steps_.at(accepted);
     }
+    // May anything be kept?
+    bool keeps() const { return most_ > 0; }
     // Of the step with that number, the first being 0; null where it was not kept.
     T* step(int64_t number) const { return number < steps_.count() ? *steps_.at(number) : nullptr; }
     int64_t of_block() const { return block_; }

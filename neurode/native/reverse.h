@@ -1,47 +1,34 @@
 // The way back: accepted steps are made again from the states they began at, and pulled back exactly.
 //
-// As on the way, a worker fills the 16 places of a block with its samples, each at its own last step; one that has come
-// to its beginning gives its place to the next.
+// As on the way, a worker fills the places of a block with its samples, each at its own last step; one that has come
+// to its beginning gives its place to the next. Where the inside of steps was kept, sample by sample, they are gone
+// through in the order they were made in, from the last to the first, and every sample has the place it had.
 #ifndef NEURODE_REVERSE_H
 #define NEURODE_REVERSE_H
 
-#include "recall.h"
+#include "step_back.h"
 
 namespace NEURODE_VARIANT {
 
 template <class T>
-class ReverseWorker final : public Worker {
+class ReverseWorker final : public Worker, public StepBack<T> {
 public:
     ReverseWorker(const Work<T>& work, const neurode_pullback& bars, Trail<T>& trail, const Clock* clocks,
                   const int64_t* first_step)
-        : sums(work.network),
+        : StepBack<T>(work),
           times_bar(work.joint && bars.times_bar != nullptr ? work.problem.num_times : 0),
-          work_(work),
           bars_(bars),
           trail_(trail),
           clocks_(clocks),
           first_step_(first_step),
           lanes_(work.joint ? 1 : work.samples),
-          buffers_(work.network),
-          recording_(work.network, work.tableau.stages),
           readout_(work.network, work.tableau),
-          numbers_(static_cast<int64_t>(work.dim) * BLOCK),
-          padded_(whole_features(work.dim) * BLOCK),
-          y_(padded_),
-          y_bar_(padded_),
-          next_bar_(padded_),
-          y1_bar_(padded_),
-          x_bar_(padded_),
-          k_(numbers_ * work.tableau.stages),
-          k_bar_(numbers_ * work.tableau.stages),
-          argument_(padded_),
-          times_(BLOCK * work.tableau.stages),
-          turned_(turned_numbers<T>(work.network, work.tableau.stages)),
           carried_bar_(work.tableau.fsal ? trail.count() * work.dim : 0),
           patience_(work.problem.patience, 3 * work.products(1)),
-          unpulled_(trail.first()) {
+          unpulled_(trail.first()),
+          turn_(trail.is_mirrored() ? trail.turns() : -1) {
         if (work.few) recall_ = new Recall<T>(work, trail, buffers_);
-        for (int i = 0; i < BLOCK; ++i) sample_[i] = -1;
+        for (int i = 0; i < BLOCK; ++i) sample_[i] = owner_[i] = -1;
         waiting_ = trail_.first();
         for (int i = 0; i < BLOCK; ++i) fill(i);
     }
@@ -52,7 +39,7 @@ public:
 
     bool run() override {
         patience_.begin();
-        while (busy_ > 0) {
+        while (turn_ >= 0 ? find_turn() : busy_ > 0) {
             if (recall_ != nullptr && !recall_->reach(sample_, left_, y_.data(), k_.data(), patience_)) return false;
             step_back();
             if (patience_.is_over()) return false;
@@ -65,11 +52,30 @@ public:
     }
     // By which states were made again.
     int64_t recalling_calls() const { return recall_ == nullptr ? 0 : recall_->most_calls; }
-
-    Sums<T> sums;
+    // Of the sample that had most.
+    int64_t steps_made_again() const { return most_made_; }
+    using StepBack<T>::sums;
     Array<double> times_bar;
 
 private:
+    using StepBack<T>::work_;
+    using StepBack<T>::buffers_;
+    using StepBack<T>::recording_;
+    using StepBack<T>::intervals_;
+    using StepBack<T>::numbers_;
+    using StepBack<T>::y_;
+    using StepBack<T>::y_bar_;
+    using StepBack<T>::next_bar_;
+    using StepBack<T>::y1_bar_;
+    using StepBack<T>::x_bar_;
+    using StepBack<T>::k_;
+    using StepBack<T>::k_bar_;
+    using StepBack<T>::times_;
+    using StepBack<T>::turned_;
+    using StepBack<T>::start_bar_;
+    using StepBack<T>::end_bar_;
+    using StepBack<T>::size_bar_;
+
     int64_t end() const { return trail_.first() + trail_.count(); }
     const Clock& clock(int64_t sample) const { return clocks_[work_.joint ? 0 : sample - trail_.first()]; }
     T* y0_bar(int64_t sample) const { return static_cast<T*>(bars_.y0_bar) + sample * work_.dim; }
@@ -99,20 +105,32 @@ private:
         }
     }
 
-    // The next sample takes place i at its last step; samples that never moved are done at once.
+    // A sample that never moved.
+    void pull_still(int64_t sample) {
+        T* bar = y0_bar(sample);
+        memset(static_cast<void*>(bar), 0, static_cast<size_t>(work_.dim) * sizeof(T));
+        pull_beginning(sample, bar);
+    }
+
+    // The next sample takes place i at its last step; who never moved is done at once. In turns places wait for theirs.
     void fill(int i) {
-        while (waiting_ < end() && trail_.last(waiting_) < 0) {
-            T* bar = y0_bar(waiting_);
-            memset(static_cast<void*>(bar), 0, static_cast<size_t>(work_.dim) * sizeof(T));
-            pull_beginning(waiting_++, bar);
+        while (waiting_ < end() && (turn_ >= 0 || trail_.last(waiting_) < 0)) {
+            if (trail_.last(waiting_) < 0) pull_still(waiting_);
+            ++waiting_;
         }
+        if (turn_ >= 0) return;
+        if (waiting_ < end()) return seat(i, waiting_++);
+        sample_[i] = -1;
+        clear(i);
+        intervals_.set(i, intervals_.t[i], intervals_.t[i]);
+    }
+    void clear(int i) {
         for (int64_t n = i; n < numbers_; n += BLOCK) y_bar_[n] = next_bar_[n] = 0;
-        if (waiting_ == end()) {
-            sample_[i] = -1;
-            intervals_.set(i, intervals_.t[i], intervals_.t[i]);
-            return;
-        }
-        const int64_t sample = sample_[i] = waiting_++;
+    }
+    void seat(int i, int64_t sample) {
+        clear(i);
+        sample_[i] = owner_[i] = sample;
+        made_[i] = 0;
         step_[i] = trail_.last(sample);
         left_[i] = clock(sample).accepted;
         const Times times = work_.times(sample);
@@ -125,6 +143,22 @@ private:
         for (int64_t f = 0; f < work_.network.row_terms; ++f) sums.rows[f * BLOCK + i] = 0;
         if (recall_ != nullptr) recall_->begin(i, sample, left_[i]);
         ++busy_;
+    }
+
+    // The turn before the one that was gone through: who took a step in it. False: there is none.
+    bool find_turn() {
+        if (turn_ == 0) return false;
+        const Turn& turn = trail_.turn(--turn_);
+        some_rest_ = false;
+        for (int i = 0; i < BLOCK; ++i) {
+            took_[i] = turn.step[i] >= 0 ? -1 : 0;
+            if (turn.step[i] >= 0 && owner_[i] != turn.sample[i]) seat(i, turn.sample[i]);
+            sample_[i] = turn.step[i] >= 0 ? turn.sample[i] : -1;
+            if (turn.step[i] >= 0) continue;
+            some_rest_ = true;
+            intervals_.set(i, intervals_.t[i], intervals_.t[i]);
+        }
+        return true;
     }
 
     void step_back() {
@@ -140,15 +174,18 @@ private:
             intervals_.set(i, interval.t, interval.t_end);
             if (work_.save == NEURODE_SAVE_TS) find_rows(i, interval);
         }
-        if (!take_kept()) make_again(fsal);
-        memcpy(static_cast<void*>(y1_bar_.data()), y_bar_.data(), static_cast<size_t>(numbers_) * sizeof(T));
-        memset(static_cast<void*>(k_bar_.data()), 0, static_cast<size_t>(k_bar_.size()) * sizeof(T));
-        memset(static_cast<void*>(y_bar_.data()), 0, static_cast<size_t>(numbers_) * sizeof(T));
+        if (!take_kept()) {
+            this->make_again(fsal);
+            for (int i = 0; i < BLOCK; ++i) made_[i] += sample_[i] >= 0 ? 1 : 0;
+        }
+        if (some_rest_) this->set_aside(took_);
+        this->begin_bars();
         hear_values();
         if (work_.dense) hear_steps();
-        pull_stages(fsal);
+        this->pull_stages(fsal, bars_.times_bar != nullptr);
         add_weights<T>(work_.network, *work_.problem.field, recording_, fsal, work_.tableau.stages - fsal, turned_,
                        sums);
+        if (some_rest_) this->give_back();
         for (int i = 0; i < BLOCK; ++i)
             if (sample_[i] >= 0) move_on(i);
     }
@@ -170,29 +207,14 @@ private:
 
     // The inside of the step as it was kept; false where it was not.
     bool take_kept() {
-        const int stages = work_.tableau.stages;
-        T* kept = work_.joint ? trail_.activations.step(left_[0] - 1) : nullptr;
-        if (kept != nullptr) kept += (sample_[0] - trail_.first()) / BLOCK * trail_.activations.of_block();
-        recording_.put_inputs(work_.network, stages, kept);
-        if (kept == nullptr) return false;
-        memcpy(static_cast<void*>(k_.data()), kept + trail_.activations.of_inputs(),
-               static_cast<size_t>(numbers_ * stages) * sizeof(T));
-        for (int s = 0; s < stages; ++s) intervals_.at(work_.tableau.nodes[s], times_.data() + s * BLOCK);
-        return true;
-    }
-
-    // The stages of the step, recorded.
-    void make_again(int first) {
-        for (int s = first; s < work_.tableau.stages; ++s) {
-            const Recording<T> recording = recording_.stage(s);
-            T *argument = recording.input[0], *times = times_.data() + s * BLOCK;
-            if (s > 0)
-                combine<T>(y_.data(), intervals_.size, work_.tableau.a(s), s, k_.data(), numbers_, argument);
-            else
-                memcpy(static_cast<void*>(argument), y_.data(), static_cast<size_t>(numbers_) * sizeof(T));
-            intervals_.at(work_.tableau.nodes[s], times);
-            evaluate<T>(work_.network, times, argument, k_.data() + s * numbers_, buffers_, &recording);
-        }
+        T* kept = turn_ >= 0    ? trail_.activations.step(turn_)
+                  : work_.joint ? trail_.activations.step(left_[0] - 1)
+                                : nullptr;
+        if (kept != nullptr && work_.joint)
+            kept += (sample_[0] - trail_.first()) / BLOCK * trail_.activations.of_block();
+        recording_.put_inputs(work_.network, work_.tableau.stages, kept);
+        if (kept != nullptr) this->take_again(kept + trail_.activations.of_inputs());
+        return kept != nullptr;
     }
 
     // Gradients of the values that the steps wrote: at their ends, and inside.
@@ -265,56 +287,6 @@ private:
         for (int d = 0; d < work_.dim; ++d) y1_bar_[d * BLOCK + i] += bar[d];
     }
 
-    void add(const T* x, const T* size, T factor, T* to) {
-        for (int64_t n = 0; n < numbers_; n += WIDTH<T>) {
-            const Vec<T> value = size == nullptr ? load<T>(x + n) : load<T>(x + n) * load<T>(size + n % BLOCK) * factor;
-            store<T>(to + n, load<T>(to + n) + value);
-        }
-    }
-
-    // size_bar += sum over the state of x_bar sum_j weights[j] k[j]
-    void pull_size(const T* x_bar, const T* weights, int count) {
-        T ones[BLOCK] __attribute__((aligned(64)));
-        for (T& one : ones) one = 1;
-        combine<T>(nullptr, ones, weights, count, k_.data(), numbers_, argument_.data());
-        for (int64_t n = 0; n < numbers_; ++n)
-            size_bar_[n % BLOCK] += static_cast<double>(x_bar[n]) * static_cast<double>(argument_[n]);
-    }
-
-    // From gradients of the end and of all slopes to those of the beginning: into y_bar_ and the slope handed over.
-    void pull_stages(int first) {
-        const Tableau<T>& tableau = work_.tableau;
-        const bool timed = bars_.times_bar != nullptr;
-        const int last = tableau.stages - 1;
-        if (tableau.fsal) {
-            add(next_bar_.data(), nullptr, 1, k_bar_.data() + last * numbers_);
-        } else {
-            add(y1_bar_.data(), nullptr, 1, y_bar_.data());
-            for (int j = 0; j <= last; ++j)
-                if (tableau.b()[j] != 0)
-                    add(y1_bar_.data(), intervals_.size, tableau.b()[j], k_bar_.data() + j * numbers_);
-            if (timed) pull_size(y1_bar_.data(), tableau.b(), tableau.stages);
-        }
-        for (int s = last; s >= first; --s) {
-            T t_bar[BLOCK] __attribute__((aligned(64))) = {};
-            pull_back<T>(work_.network, times_.data() + s * BLOCK, k_bar_.data() + s * numbers_, x_bar_.data(),
-                         buffers_, recording_.stage(s), sums, timed ? t_bar : nullptr);
-            if (tableau.fsal && s == last) add(y1_bar_.data(), nullptr, 1, x_bar_.data());
-            add(x_bar_.data(), nullptr, 1, y_bar_.data());
-            for (int j = 0; j < s; ++j)
-                if (tableau.a(s)[j] != 0)
-                    add(x_bar_.data(), intervals_.size, tableau.a(s)[j], k_bar_.data() + j * numbers_);
-            if (!timed) continue;
-            if (s > 0) pull_size(x_bar_.data(), tableau.a(s), s);
-            for (int i = 0; i < BLOCK; ++i) {
-                start_bar_[i] += (1 - tableau.nodes[s]) * static_cast<double>(t_bar[i]);
-                end_bar_[i] += tableau.nodes[s] * static_cast<double>(t_bar[i]);
-            }
-        }
-        if (tableau.fsal)
-            memcpy(static_cast<void*>(next_bar_.data()), k_bar_.data(), static_cast<size_t>(numbers_) * sizeof(T));
-    }
-
     // To the step before, or, from the first one, to the next sample.
     void move_on(int i) {
         const Mark& mark = trail_.mark(step_[i]);
@@ -334,7 +306,9 @@ private:
         if (work_.tableau.fsal)
             take_row<T>(next_bar_.data(), i, work_.dim, carried_bar_.data() + (sample - trail_.first()) * work_.dim);
         put_row_sums(i, sample, false);
+        most_made_ = made_[i] > most_made_ ? made_[i] : most_made_;
         --busy_;
+        owner_[i] = -1;
         fill(i);
     }
 
@@ -393,29 +367,29 @@ private:
         }
     }
 
-    const Work<T>& work_;
     const neurode_pullback& bars_;
     Trail<T>& trail_;
     const Clock* const clocks_;
     // Rows of the steps of each lane among those of all; the last entry is their number.
     const int64_t* const first_step_;
     const int64_t lanes_;
-    Buffers<T> buffers_;
-    StepRecording<T> recording_;
     Readout<T> readout_;
     Readout<T>* polynomial_ = nullptr;
-    Intervals<T> intervals_;
-    const int64_t numbers_, padded_;
-    Array<T> y_, y_bar_, next_bar_, y1_bar_, x_bar_, k_, k_bar_, argument_, times_, turned_, carried_bar_;
+    Array<T> carried_bar_;
+    // Who is in a place, also where it rests (sample_ is -1 then); steps made again of it.
+    int64_t owner_[BLOCK], made_[BLOCK] = {};
     int64_t sample_[BLOCK], step_[BLOCK] = {}, left_[BLOCK] = {}, row_[BLOCK] = {}, inside_[BLOCK] = {},
                             first_row_[BLOCK] = {};
-    double start_bar_[BLOCK] = {}, end_bar_[BLOCK] = {}, size_bar_[BLOCK] = {};
+    typename Types<T>::Bits took_[BLOCK] __attribute__((aligned(64))) = {};
     Patience patience_;
     Recall<T>* recall_ = nullptr;
     // Samples from this one on were not pulled back through f(t0, y0) yet.
     int64_t unpulled_;
-    int64_t waiting_ = 0;
+    // The turn of the way that is gone through; -1 where the way back has an order of its own.
+    int64_t turn_;
+    int64_t waiting_ = 0, most_made_ = 0;
     int busy_ = 0;
+    bool some_rest_ = false;
 };
 
 }  // namespace NEURODE_VARIANT

@@ -15,6 +15,12 @@ struct Mark {
     int64_t previous, next, state;
 };
 
+// Per sample, an attempted step of the samples in the places of a block: who they are, and the steps that they took (-1:
+// the place was empty, or its step was not accepted).
+struct Turn {
+    int64_t sample[BLOCK], step[BLOCK];
+};
+
 // Of a lane that keeps some of its states: which, the rows they lie in, and the numbers of the steps they began.
 struct KeptStates {
     OnlineSchedule schedule;
@@ -44,6 +50,7 @@ public:
         states_.shape(joint ? row_ * count : row_, few && joint ? 0 : bytes);
         slopes_.shape(static_cast<int64_t>(stages) * dim * (joint ? count : 1), bytes);
         marks_.shape(1, bytes);
+        turns_.shape(1, bytes);
         of_sample_ = static_cast<int64_t>(stages) * dim;
         last_.resize(joint ? 1 : count);
         for (int64_t i = 0; i < last_.size(); ++i) last_[i] = -1;
@@ -95,17 +102,24 @@ public:
     }
     // The same in a row.
     T* in_row(int64_t row, int64_t sample) { return states_.at(row) + (joint_ ? (sample - first_) * row_ : 0); }
+    // Where the turns of a per-sample solve are kept beside their activations.
+    Turn* add_turn() { return turns_.add(); }
+    int64_t turns() const { return turns_.count(); }
+    const Turn& turn(int64_t number) const { return *turns_.at(number); }
+    // Is the way back to go through them, from the last to the first? Where few of them have their activations it is
+    // better not bound to their order: steps that were not accepted cost nothing then.
+    bool is_mirrored() const { return turns() > 0 && turns() <= 4 * activations.count(); }
     // The last state of a sample.
     T* end(int64_t sample, int dim) { return end_.data() + (sample - first_) * dim; }
     const T* end(int64_t sample, int dim) const { return end_.data() + (sample - first_) * dim; }
     int64_t first() const { return first_; }
     int64_t count() const { return count_; }
     int64_t bytes() const {
-        return activations.bytes() + states_.bytes() + slopes_.bytes() + marks_.bytes() +
+        return activations.bytes() + turns_.bytes() + states_.bytes() + slopes_.bytes() + marks_.bytes() +
                end_.size() * static_cast<int64_t>(sizeof(T));
     }
 
-    // Of a joint solve: the inside of its first steps.
+    // Of a joint solve the inside of its first steps, of others that of their first turns.
     Activations<T> activations;
     // Rows of states that a way back has no use for any more.
     List free_rows;
@@ -115,6 +129,7 @@ private:
     bool joint_ = false;
     Rows<T> states_, slopes_;
     Rows<Mark> marks_;
+    Rows<Turn> turns_;
     Array<int64_t> last_;
     Array<T> end_;
 };

@@ -14,8 +14,12 @@ BASE_FILES = {
     PACKAGE / "data" / "text" / "sentence_batch.py",
 }
 
-WHERE_ASKED_FOR = {PACKAGE / room / "outside.py": {"scipy"} for room in ("integration", "torchdiffeq")}
-"""What a user of the library door has to ask for by name: SciPy's methods import it, or name the extra."""
+WHERE_ASKED_FOR = {
+    **{PACKAGE / room / "outside.py": {"scipy"} for room in ("integration", "torchdiffeq")},
+    **{path: {"triton"} for path in (PACKAGE / "fused" / "triton").glob("*.py")},
+}
+"""What a user of the library door has to ask for by name: SciPy's methods and the kernels for a GPU; they import it, or
+name the extra."""
 
 
 def test_every_room_stands_on_a_floor():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from neurode import Direct, NeuralODE, PerSample, solve
+from neurode import Checkpointed, Direct, NeuralODE, PerSample, solve
 from neurode.fused import library
 from neurode.fused.library import LibraryStatus
 from neurode.layers.fields import CalendarField, MLPField
@@ -68,7 +68,7 @@ def test_auto_takes_what_it_can_read_and_says_so():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"f": lambda t, y: -(y**4)}, "because it takes another power than the second or third. Use engine='auto'"),
+        ({"f": lambda t, y: -(y**5)}, "because it takes another power than the second or third. Use engine='auto'"),
         ({"gradient": "direct"}, "because gradient='direct' is plain autograd"),
         ({"gradient": "adjoint"}, r"because it does not compute Adjoint\("),
         ({"y0": (torch.ones(2), torch.ones(2)), "f": lambda t, y: y}, "because the state is a tuple"),
@@ -111,6 +111,34 @@ def test_a_calendar_is_carried_along(batching):
     field = CalendarField(MLPField(3, (8,), args_dim=4).double(), (0.7, 3.0))
     phase = torch.rand(5, 2, dtype=torch.float64).requires_grad_()
     assert_alike(both(field, a_state(), args=PerSample(phase), batching=batching, inputs=(phase, *field.parameters())))
+
+
+@needs_kernel
+@pytest.mark.parametrize("batching", ["joint", "per_sample"])
+@pytest.mark.parametrize("power", [2, 3])
+@pytest.mark.parametrize("where", ["of the state", "of a layer", "of the result"])
+def test_powers_are_made_by_the_kernel(where, power, batching):
+    chain = nn.Sequential(nn.Linear(3, 9), nn.Tanh(), nn.Linear(9, 3)).double()
+    y0, ts = a_state(37).requires_grad_(), TS.clone().requires_grad_()
+    fields = {
+        "of the state": lambda t, y: chain(y**power) - 0.1 * y,
+        "of a layer": lambda t, y: chain[2](torch.tanh(chain[0](y).pow(power))),
+        "of the result": lambda t, y: -(torch.tanh(chain(y) + t) ** power),
+    }
+    assert_alike(both(fields[where], y0, ts, batching=batching, inputs=(y0, ts, *chain.parameters())))
+
+
+@needs_kernel
+def test_activations_behind_a_power_of_the_state_are_kept():
+    chain, y0 = nn.Sequential(nn.Linear(3, 9), nn.Tanh(), nn.Linear(9, 3)), torch.ones(40, 3, requires_grad=True)
+    found = []
+    for limit in (None, 0):
+        solution = solve(lambda t, y: chain(y**3), y0, TS.float(), gradient=Checkpointed(graph_bytes=limit))
+        bars = torch.autograd.grad(solution.ys.square().sum(), [y0, *chain.parameters()])
+        found.append((bars, solution.backward.num_evaluations))
+    (kept, calls), (again, more_calls) = found
+    assert calls < more_calls
+    assert all(torch.equal(*pair) for pair in zip(kept, again, strict=True))
 
 
 # Derivatives beyond the first gradient.

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from neurode import Checkpointed, MLPField, solve
+from neurode import AdaptiveSteps, Checkpointed, MLPField, solve
 from neurode.fused import library
 
 pytestmark = pytest.mark.skipif(not library.status().available, reason=library.status().reason)
@@ -37,11 +37,45 @@ def test_kept_activations_change_no_bit(method, activation, dtype):
         assert cost.kept_bytes > cost_again.kept_bytes
 
 
-def test_what_may_be_kept_is_a_limit():
-    _, none = gradients(0)
+@pytest.mark.parametrize("batching", ["joint", "per_sample"])
+def test_what_may_be_kept_is_a_limit(batching):
+    _, none = gradients(0, batching=batching)
     for limit in (1, 150_000, 400_000, 1_000_000):
-        _, cost = gradients(limit)
-        assert cost.kept_bytes - none.kept_bytes <= limit
+        _, cost = gradients(limit, batching=batching)
+        notes = 0 if batching == "joint" else 8192  # who took which steps together
+        assert cost.kept_bytes - none.kept_bytes <= limit + notes
+
+
+def of_uneven_samples(graph_bytes: int | None, activation: str):
+    """Gradients of y0, times and weights, and the cost of the way back: samples that reject steps, take different
+    numbers of them, end at different times, one that never begins and one that is no number."""
+    torch.manual_seed(3)
+    field = MLPField(4, (16, 11), activation=activation, time_input=True).double()
+    with torch.no_grad():
+        for parameter in field.parameters():
+            parameter.mul_(2 if activation == "tanh" else 1.2)
+    y0 = torch.randn(75, 4, dtype=torch.float64) * torch.linspace(0.1, 30, 75)[:, None]
+    y0[20, 1] = float("nan")
+    ends = torch.linspace(0.5, 8, 75, dtype=torch.float64)
+    ends[33] = 0
+    ts = (torch.linspace(0, 1, 6, dtype=torch.float64)[:, None] * ends).requires_grad_()
+    solution = solve(
+        field, y0.requires_grad_(), ts, batching="per_sample", rtol=1e-6, atol=1e-7, engine="fused", throw=False,
+        controller=AdaptiveSteps(first_step=2.0), gradient=Checkpointed(graph_bytes=graph_bytes),
+    )  # fmt: skip
+    assert (solution.stats.num_rejected > 0).sum() > 5
+    return torch.autograd.grad(solution.ys.nan_to_num().sin().sum(), [y0, ts, *field.parameters()]), solution.backward
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_samples_with_steps_of_their_own_keep_activations_too(activation):
+    again, cost_again = of_uneven_samples(0, activation)
+    for limit in (None, 1_000_000, 100_000):
+        kept, cost = of_uneven_samples(limit, activation)
+        assert torch.equal(kept[0], again[0])
+        for one, other in zip(kept, again, strict=True):  # summed in another order, over steps
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+        assert cost.num_evaluations < cost_again.num_evaluations or limit == 100_000
 
 
 def test_gradients_by_time_come_from_kept_steps_too():

@@ -123,6 +123,9 @@ def _fields():
         "waves of time": lambda t, y: torch.tanh(y @ A + torch.sin(3 * t + 1)) @ A + torch.cos(t),
         "a part of the state": lambda t, y: torch.tanh(torch.cat([y[..., 1:], y[..., :1]], -1) @ A) @ A,
         "chunks": lambda t, y: torch.cat(torch.tanh(y @ A).split([1, 2], dim=-1)[::-1], dim=-1) @ A,
+        "a cube": lambda t, y: chain(y**3),
+        "a square": lambda t, y: torch.tanh(torch.square(y) @ A) @ A,
+        "a power of a layer": lambda t, y: -((y @ A + t).pow(3)),
         "addmm": lambda t, y: torch.addmm(A[0], torch.tanh(y @ A), A),
         "partial": functools.partial(lambda t, y, inner: inner(y), inner=chain),
         "a bound method": TimeFirst().double().forward,
@@ -345,7 +348,9 @@ def _unreadable():
     buffer = torch.zeros(3, dtype=torch.float64)
     return {
         "a product": (lambda t, y: chain(y) * y, "multiplies something made of the state"),
-        "a power": (lambda t, y: chain(y**3), "it calls pow on the state"),
+        "a power": (lambda t, y: chain(y**4), "it takes another power than the second or third"),
+        "a power of time": (lambda t, y: chain(y + t**2), "it takes the square of something that is not made"),
+        "a power by a tensor": (lambda t, y: chain(y ** torch.tensor(3)), "it takes another power"),
         "another layer": (lambda t, y: odd(y), "it calls layer_norm on the state"),
         "a branch": (lambda t, y: chain(y) if t > 0.5 else y, "it calls gt on the state or on time"),
         "a longer list": (adds_to([], chain), "adds_to.<locals>.f works in place (+=)"),

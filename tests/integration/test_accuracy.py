@@ -34,6 +34,10 @@ def test_a_solve_backward_in_time_returns_to_where_it_came_from(method, problem,
     options = {} if METHODS[method].has_error else {"step_size": 0.01}
     ys = solve(problem.f, problem.exact(problem.t1), ts, method=method, batching=batching, **options).ys
     tolerance = {1: 0.5, 2: 2e-3, 3: 5e-4}.get(METHODS[method].order, 2e-5)
+    if METHODS[method].sizes_steps:
+        tolerance = 1e-3  # on a growing difference its many small errors add up
+    if method == "kencarp4":
+        tolerance = 5e-4  # what it estimates of its error is small beside it where nothing is stiff
     torch.testing.assert_close(ys, problem.exact_at(ts), rtol=tolerance, atol=tolerance)
 
 

@@ -37,7 +37,7 @@ def problem(method, times, stops, *, per_sample, controller, save="end"):
         equation=Equation(lambda t, y: -y, None, layout=layout),
         y0=layout.pack(y0),
         times=own,
-        stepper=METHODS[method],
+        stepper=METHODS[method].within(1e-9, 1e-11) if isinstance(controller, AdaptiveSteps) else METHODS[method],
         controller=controller,
         save=Save(save),
         rtol=1e-9,

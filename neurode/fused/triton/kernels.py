@@ -141,9 +141,8 @@ def many_steps(
     status, steps = tl.load(books + rows), tl.load(books + samples + rows)
     accepted, following = tl.load(books + 2 * samples + rows), tl.load(books + 3 * samples + rows)
     rejected, calls = tl.load(books + 4 * samples + rows), tl.load(books + 5 * samples + rows)
-    t0 = tl.load(begins + rows)
-    sign = tl.where(t1 >= t0, 1.0, -1.0).to(tl.float64)
-    least = ROUNDING * ROUNDING * tl.abs(t1 - t0)
+    span = t1 - tl.load(begins + rows)
+    sign, least = tl.where(span >= 0.0, 1.0, -1.0).to(tl.float64), ROUNDING * ROUNDING * tl.abs(span)
     slot, turn, first_turn = tl.zeros_like(accepted), 0, (steps == 0) & (has_first != 0)
     while (tl.sum((status == RUNNING).to(tl.int32), 0) > 0) & (turn < turns):
         running = status == RUNNING

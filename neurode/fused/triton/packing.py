@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
-from neurode.fused.field import ACTIVATIONS, CLOCKS, ReadField
+from neurode.fused.field import ACTIVATIONS, CLOCKS, POWERS, ReadField
 from neurode.integration.problem import Problem
 from neurode.methods.explicit_rk import ExplicitRungeKutta
 from neurode.methods.tableau import Tableau
@@ -126,6 +126,8 @@ def refusal(problem: Problem, field: ReadField) -> str | None:
     if isinstance(problem.rtol, torch.Tensor) or isinstance(problem.atol, torch.Tensor):
         return "the kernel for a GPU takes one number for each tolerance"
     assert isinstance(stepper, ExplicitRungeKutta)
+    if any(layer.activation in POWERS for layer in field.layers):
+        return "the kernel for a GPU takes no powers"
     if padded_width(field) * problem.y0.element_size() > WIDEST_BYTES:
         widest = WIDEST_BYTES // problem.y0.element_size()
         return f"the kernel for a GPU takes layers of {widest} units at most in {problem.y0.dtype}"

@@ -17,7 +17,7 @@ _DASHES: tuple[Any, ...] = (
     (0, (9, 4)),
     (0, (7, 2, 1.5, 2, 1.5, 2)),
 )
-_TITLE = 34
+_TITLE = 40
 
 
 @dataclass(frozen=True)

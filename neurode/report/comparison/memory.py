@@ -58,6 +58,7 @@ def _caption(found: Comparison) -> str:
     batch = found.settings["batch_size"]
     return (
         f"A training step of a batch of {batch}. Left: the most bytes of tensors alive at once, beside weights and "
-        "inputs. Right: by how much the resident set of a process of its own grew over what its imports occupied, "
-        "with weights, optimiser and the code that was loaded late."
+        "inputs; counted in torch's operations, also where native code makes the solve in training. Right: by how much "
+        "the resident set of a process of its own grew over what its imports occupied, with weights, optimiser and the "
+        "code that was loaded late."
     )
