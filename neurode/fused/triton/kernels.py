@@ -188,8 +188,7 @@ def many_steps(
         y, t, accepted = tl.where(accept[:, None], y1, y), tl.where(accept, t_end, t), accepted + accept.to(tl.int32)
         status = tl.where(accept & (t_end == t1) & (status == RUNNING), SUCCESS, status)
         status = tl.where((status == RUNNING) & (steps >= max_steps), MAX_STEPS, status)
-        first_turn = first_turn & (running == 0)
-        turn += 1
+        first_turn, turn = first_turn & (running == 0), turn + 1
     tl.store(y_at + at, y)
     kept_clock(clock, rows, samples, t, planned, previous, before)
     kept_books(books, rows, samples, status, steps, accepted, following, rejected, calls)
