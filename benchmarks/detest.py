@@ -121,9 +121,10 @@ def verdict(method: str, tolerance: float, problems: Iterable[DetestProblem] = D
         ratios.append(own[-1].error / max(*theirs, tolerance))
         alone.append(own[-1].error / max(rivals[-1].error, tolerance))
     calls = sum(one.calls for one in own) / sum(one.calls for one in rivals)
-    places = int(np.argmax(ratios)), int(np.argmax(alone))
-    largest = [part for place, of in zip(places, (ratios, alone), strict=True) for part in (of[place], names[place])]
-    return Verdict(method, tolerance, median(x.error for x in own) / tolerance, *largest, calls)
+    middle, worst, nearest = median(x.error for x in own) / tolerance, int(np.argmax(ratios)), int(np.argmax(alone))
+    return Verdict(
+        method, tolerance, middle, ratios[worst], names[worst], alone[nearest], names[nearest], calls
+    )  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> Path:

@@ -207,7 +207,7 @@ def _method(tableau: Tableau, error_order: int) -> tuple[MethodStruct, tuple]:
     addresses = [None if array is None else array.ctypes.data for array in arrays]
     degree = tableau.dense_matrix.shape[1]
     struct = MethodStruct(
-        *addresses, tableau.num_stages, degree, int(tableau.fsal), error_order - 1, error_order, 0
+        *addresses, tableau.num_stages, degree, int(tableau.fsal), tableau.order, error_order, 0
     )  # fmt: skip
     return struct, tuple(arrays)
 

@@ -53,7 +53,9 @@ class NativeSolve:
         self._handle = ctypes.c_void_p()
         self.probed = probed
         # What save keeps of each step in any case is what the way back needs.
-        self._slots = _number_of(slots) if problem.save.what in ("ts", "end") else 0
+        self._slots = 0
+        if slots is not None and problem.save.what in ("ts", "end"):
+            self._slots = -1 if slots == "log" else slots
         self._lock = Lock()
         what, y0 = problem.save.what, problem.y0
         kept = keep or what in ("steps", "dense")
@@ -156,13 +158,6 @@ class NativeSolve:
         if self._handle:
             library().neurode_free(self._handle)
             self._handle = ctypes.c_void_p()
-
-
-def _number_of(slots: Slots) -> int:
-    """As the struct has them."""
-    if slots is None:
-        return 0
-    return -1 if slots == "log" else slots
 
 
 def _call(function: Any, arguments: tuple, sentence: str) -> None:

@@ -21,19 +21,18 @@ def first_step_size(
     y0: torch.Tensor,
     f0: torch.Tensor,
     *,
-    error_order: int,
+    order: int,
     scale: torch.Tensor,
     norm: Norm | None = None,
 ) -> HostTime:
     """A positive step size, never beyond |span|; a float or (lanes,) as t0 is.
 
-    span: t1 - t0, signed. error_order: the power of the step size that the error estimate shrinks by, as the authors'
-    programs take it. scale: atol + rtol |y0|, like y0. norm: in the place of the root mean square. Calls f once, inside
-    the interval.
+    span: t1 - t0, signed. scale: atol + rtol |y0|, like y0. norm: in the place of the root mean square. Calls f
+    once, inside the interval.
     """
     lanes = isinstance(span, np.ndarray)
     if not lanes:
-        return _joint_size(equation, t0, span, y0, f0, error_order, scale, norm)
+        return _joint_size(equation, t0, span, y0, f0, order, scale, norm)
 
     def size_of(x: torch.Tensor) -> np.ndarray:
         if norm is not None:
@@ -52,12 +51,12 @@ def first_step_size(
         f1 = equation(equation.times([t0 + signed])[0], y0 + step * f0)
         d2 = size_of(f1 - f0) / np.where(h0 > 0, h0, 1.0)
         largest = np.fmax(d1, d2)
-        h1 = np.where(largest <= 1e-15, np.maximum(1e-6, h0 * 1e-3), (0.01 / largest) ** (1.0 / error_order))
+        h1 = np.where(largest <= 1e-15, np.maximum(1e-6, h0 * 1e-3), (0.01 / largest) ** (1.0 / (order + 1)))
     size = np.minimum(np.minimum(100 * h0, np.where(np.isfinite(h1) & (h1 > 0), h1, h0)), length)
     return rounded_down(size)
 
 
-def _joint_size(equation, t0: float, span: float, y0, f0, error_order: int, scale: torch.Tensor, norm) -> float:
+def _joint_size(equation, t0: float, span: float, y0, f0, order: int, scale: torch.Tensor, norm) -> float:
     """The same for one lane, in Python floats."""
 
     def size_of(x: torch.Tensor) -> float:
@@ -75,5 +74,5 @@ def _joint_size(equation, t0: float, span: float, y0, f0, error_order: int, scal
     if largest <= 1e-15:
         h1 = max(1e-6, h0 * 1e-3)
     else:
-        h1 = (0.01 / largest) ** (1.0 / error_order)
+        h1 = (0.01 / largest) ** (1.0 / (order + 1))
     return rounded_down(min(100 * h0, h1 if 0 < h1 < math.inf else h0, length))

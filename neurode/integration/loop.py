@@ -121,10 +121,8 @@ class _Run:
             assert self.carried is not None
             with torch.no_grad():
                 y, first, span = self.y.detach(), self.carried.detach(), self.clock.end - t0
-                scale, power = self._scale(self.equation.layout.modulus(y)), self.stepper.starting_power
-                size = first_step_size(
-                    self.equation, t0, span, y, first, error_order=power, scale=scale, norm=self.norm
-                )
+                scale, order = self._scale(self.equation.layout.modulus(y)), self.stepper.starting_power - 1
+                size = first_step_size(self.equation, t0, span, y, first, order=order, scale=scale, norm=self.norm)
         self.clock.set_first_size(size)
 
     def advance(self) -> None:

@@ -36,41 +36,44 @@ def _product(one: list[F], other: list[F]) -> list[F]:
 
 
 @cache
-def _rescaling() -> np.ndarray:
-    """(powers, new, old): the differences at the distance r h from those at h, in powers of r - 1.
+def rescaling() -> np.ndarray:
+    """(orders, powers, KEPT, KEPT): from the differences at the distance h those at r h, each over r^j, in powers of
+    r - 1.
 
     The polynomial at -l r is sum_i D[i] prod_(m <= i) (m - 1 - l r) / m; the j-th difference of these values is that at
-    r h. Both are exact, so that nothing changes where r is 1.
+    r h, and r^j divides it: so it is right also where r is tiny. The sums are exact, so that nothing changes where r is
+    1. The difference behind those of the polynomial, which the last step left for the estimate of an error, stays.
     """
-    found = np.zeros((MOST + 1, MOST, MOST))
+    whole = np.zeros((MOST + 1, KEPT, KEPT))
     for i in range(1, MOST + 1):
         values = []
         for place in range(MOST + 1):
             value = [F(1)]
             for m in range(1, i + 1):
-                value = _product(value, [F(m - 1 - place, m), F(-place, m)])
+                value = _product(value, [F(m - 1, m), F(-place, m)])
             values.append(value)
-        for j in range(1, MOST + 1):
-            for power in range(i + 1):
-                found[power, j - 1, i - 1] = float(
-                    sum((-1) ** place * comb(j, place) * values[place][power] for place in range(j + 1))
-                )
-    return found
+        for j in range(1, i + 1):
+            difference = [
+                sum((-1) ** p * comb(j, p) * values[p][power] for p in range(j + 1)) for power in range(i + 1)
+            ]
+            for power, own in enumerate(difference[j:]):
+                for lower in range(power + 1):
+                    whole[lower, j - 1, i - 1] += float(own * comb(power, lower))
+    table = np.zeros((MOST + 1, *whole.shape))
+    for k in range(1, MOST + 1):
+        table[k, :, :k, :k] = whole[:, :k, :k]
+        table[k, 0, k, k] = 1
+    return table
 
 
 @cache
 def prediction() -> np.ndarray:
-    """(orders, powers, 2 + KEPT, KEPT): from the differences handed over, in powers of r - 1 with r the ratio of step
-    sizes: what the predictor adds to y, sum_j gamma[j] D[j] / alpha, and the differences at the new distance.
-
-    The one behind the polynomial's, which the last step left for the estimate of an error, stays as it is.
-    """
-    table = np.zeros((MOST + 1, MOST + 1, 2 + KEPT, KEPT))
+    """(orders, 2, KEPT): from the differences at the step's distance what the predictor adds to y, and
+    sum_j gamma[j] D[j] / alpha."""
+    table = np.zeros((MOST + 1, 2, KEPT))
     for k in range(1, MOST + 1):
-        table[k, :, 2 : 2 + k, :k] = _rescaling()[:, :k, :k]
-        table[k, :, 0] = table[k, :, 2 : 2 + k].sum(1)
-        table[k, :, 1] = np.tensordot(table[k, :, 2 : 2 + k], GAMMA[1 : k + 1], axes=(1, 0)) / ALPHA[k]
-        table[k, 0, 2 + k, k] = 1
+        table[k, 0, :k] = 1
+        table[k, 1, :k] = GAMMA[1 : k + 1] / ALPHA[k]
     return table
 
 

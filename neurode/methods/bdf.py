@@ -172,7 +172,8 @@ class Bdf(AbstractTracedStepper):
 
     def _go_on(self, equation: AbstractEquation, t, t_end, y: torch.Tensor, past: History, *, traced) -> StepResult:
         size, (time,) = size_and_times(equation, t, t_end, y, (1,))
-        made = past.tables(prediction(), size / past.size - 1) @ past.differences
+        differences = past.at_distance(size)
+        made = past.tables(prediction()) @ differences
         predicted = y + made[..., 0, :].reshape(y.shape)
         psi = made[..., 1, :].reshape(y.shape)
         alpha = past.per_lane(ALPHA)
@@ -182,7 +183,7 @@ class Bdf(AbstractTracedStepper):
             k = solved.traced(equation, time, predicted - psi, reach)
         change = k * reach - psi
         y1 = predicted + change
-        sources = torch.cat((made[..., 2:, :], past.rows(change).unsqueeze(-2)), dim=-2)
+        sources = torch.cat((differences, past.rows(change).unsqueeze(-2)), dim=-2)
         found = past.tables(correction()) @ sources
         differences, errors = found[..., :KEPT, :], found[..., KEPT:, :].detach()
         stages = (differences * past.degrees()).movedim(-2, 0)[:MOST].reshape(MOST, *y.shape) / size

@@ -11,7 +11,7 @@ import torch
 
 from neurode.core.state import StateLayout
 from neurode.core.transforms import host_array
-from neurode.methods.backward_differences import KEPT
+from neurode.methods.backward_differences import KEPT, rescaling
 from neurode.methods.jacobian import Jacobian
 from neurode.methods.linearisation import Point
 
@@ -102,17 +102,22 @@ class History:
             return float(values[self.order[0]])
         return torch.from_numpy(values[self.order]).to(self.share).unsqueeze(1)
 
-    def tables(self, numbers: np.ndarray, x: torch.Tensor | None = None) -> torch.Tensor:
-        """Those of the lanes' orders, (lanes, rows, columns), or one for all; of polynomials in x, with one axis more,
-        their values there."""
+    def tables(self, numbers: np.ndarray) -> torch.Tensor:
+        """Those of the lanes' orders, (lanes, rows, columns), or one for all."""
         own = torch.from_numpy(numbers[self.order]).to(self.share)
-        if x is not None:
-            x = x.reshape(-1)
-            powers = [torch.ones_like(x)]
-            for _ in range(own.shape[1] - 1):
-                powers.append(powers[-1] * x)
-            own = (torch.stack(powers, dim=1).unsqueeze(2).unsqueeze(3) * own).sum(1)
         return own if self.layout.per_sample else own[0]
+
+    def at_distance(self, size: float | torch.Tensor) -> torch.Tensor:
+        """The differences of the same polynomials for steps of this size."""
+        ratio = (size / self.size).reshape(-1)
+        powers, of_ratio, beyond = [torch.ones_like(ratio)], [ratio], ratio - 1
+        for _ in range(KEPT - 1):
+            powers.append(powers[-1] * beyond)
+            of_ratio.append(of_ratio[-1] * ratio)
+        weights = torch.stack(powers, dim=1).unsqueeze(2).unsqueeze(3)
+        own = (weights * torch.from_numpy(rescaling()[self.order]).to(self.share)).sum(1)
+        own = own * torch.stack(of_ratio, dim=1).unsqueeze(2)
+        return (own if self.layout.per_sample else own[0]) @ self.differences
 
     def degrees(self) -> torch.Tensor:
         """(..., KEPT, 1): one for each difference of the lanes' polynomials, zero behind."""

@@ -142,8 +142,8 @@ class AbstractStepper(ABC):
 
     @property
     def starting_power(self) -> int:
-        """That of the first step, by which it is sized."""
-        return self.error_order
+        """The local error of the first step shrinks like its size to this power, by which it is sized."""
+        return self.order + 1
 
     @abstractmethod
     def step(

@@ -18,6 +18,10 @@ from neurode.torchdiffeq.request import Request
 from neurode.torchdiffeq.steered import SteeredStepper
 
 MOST_STEPS = 2**31 - 1
+MOST_STEPS_TO_AN_EVENT = 100_000
+"""How long an event is looked for where the user sets no limit: one that never happens would be looked for for ever."""
+OURS_ALONE = " throw=False returns the part that was solved."
+"""What `solve` offers and this interface does not."""
 
 
 def values(request: Request) -> torch.Tensor:
@@ -44,7 +48,8 @@ class AdaptiveWalk:
     def advance(self, ts: torch.Tensor, save: What = "ts") -> Solution:
         """Go on to ts[-1]; AssertionError where that cannot be done, EventFired where it need not."""
         request = self.request
-        most = host(request.options.get("max_num_steps", MOST_STEPS)) * max(1, len(ts) - 1)
+        usual = MOST_STEPS if request.event_fn is None else MOST_STEPS_TO_AN_EVENT
+        most = host(request.options.get("max_num_steps", usual)) * max(1, len(ts) - 1)
         try:
             solution = solve(
                 real_field(request.func, request.y0), self.y, ts, method=self.stepper, rtol=self.rtol, atol=self.atol,
@@ -103,4 +108,5 @@ def raise_as_there(error: SolveError) -> NoReturn:
         Status.NON_FINITE: "non-finite values in state `y`",
     }
     begin = "the solve failed" if error.status is None else begins.get(error.status, "the solve failed")
-    raise AssertionError(f"{begin}: {error}") from error
+    words = str(error).removesuffix(OURS_ALONE).replace("max_steps", "max_num_steps")
+    raise AssertionError(f"{begin}: {words}") from error

@@ -28,6 +28,8 @@ FUNCTIONS = {
     "gelu": functional.gelu,
     "gelu_tanh": lambda z: functional.gelu(z, approximate="tanh"),
     "sin": torch.sin,
+    "square": lambda z: z * z,
+    "cube": lambda z: z * z * z,
 }
 CLOCKS = {"t": lambda t: t, "sin": torch.sin, "cos": torch.cos}
 

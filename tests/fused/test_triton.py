@@ -11,7 +11,7 @@ import torch
 
 from neurode import ConstantSteps, solve
 from neurode.fused import device
-from neurode.fused.field import ACTIVATIONS, ReadField
+from neurode.fused.field import ACTIVATIONS, POWERS, ReadField
 from neurode.layers.fields import MLPField
 from neurode.solving import CannotFuse
 from tests.fused.made_fields import assert_close, gradients, in_torch, made_field, problem_of
@@ -85,7 +85,7 @@ def test_the_end_alone_is_kept_after_many_steps(batching, monkeypatch):
     assert_same(field, a_state(3, 2), times(0.0, 2.5), save="end", batching=batching, rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, *POWERS])
 def test_every_activation_with_biases_of_rows_and_skips(activation):
     field = made_field(
         (3, 3, 5), activation=activation, bias="rows", rows=4, clocks=("t",), skip=0.5, scale=0.8, field_skip=-0.4

@@ -9,7 +9,18 @@ import torch
 from neurode import AdaptiveSteps, ConstantSteps, Newton, PerSample, SolveError, solve
 from neurode.core.equation import Equation
 from neurode.core.state import layout_of
-from neurode.methods.backward_differences import ALPHA, ERROR, GAMMA, KAPPA, KEPT, MOST, correction, prediction, reading
+from neurode.methods.backward_differences import (
+    ALPHA,
+    ERROR,
+    GAMMA,
+    KAPPA,
+    KEPT,
+    MOST,
+    correction,
+    prediction,
+    reading,
+    rescaling,
+)
 from neurode.methods.bdf import Bdf
 from neurode.methods.catalogue import METHODS
 from neurode.methods.history import NUMBERS
@@ -34,9 +45,11 @@ def test_the_past_is_read_at_another_distance_as_its_polynomial(order, ratio):
     old, new, h = 0.5 - 0.2 * np.arange(order + 1), 0.5 - 0.2 * ratio * np.arange(order + 1), 0.2 * ratio
     handed = np.zeros(KEPT)
     handed[:order] = differences(polynomial(old))
-    made = np.tensordot((ratio - 1) ** np.arange(MOST + 1), prediction()[order], axes=1) @ handed
+    table = np.tensordot((ratio - 1) ** np.arange(MOST + 1), rescaling()[order], axes=1)
+    moved = ratio ** np.arange(1, KEPT + 1) * (table @ handed)
+    made = prediction()[order] @ moved
     assert polynomial(0.5) + made[0] == pytest.approx(polynomial(0.5 + h), abs=1e-12)
-    assert made[2 : 2 + order] == pytest.approx(differences(polynomial(new)), abs=1e-12)
+    assert moved[:order] == pytest.approx(differences(polynomial(new)), abs=1e-12)
     assert made[1] * ALPHA[order] == pytest.approx(GAMMA[1 : order + 1] @ differences(polynomial(new)), abs=1e-12)
     # The derivative at the step's end, where the next difference is zero.
     assert made[1] * ALPHA[order] == pytest.approx(h * polynomial.deriv()(0.5 + h), abs=1e-12)
@@ -258,6 +271,13 @@ def test_a_field_without_a_solution_to_its_equation_ends_with_a_sentence(batchin
             step_size=0.7,
             batching=batching,
         )
+
+
+def test_first_steps_many_powers_of_ten_below_one_lose_nothing():
+    """Robertson's reaction to a tolerance at which only steps of 1e-12 begin well."""
+    problem = STIFF[0]
+    stats = solve(problem.f, problem.start, [0.0, 1e-6], method="bdf", rtol=1e-9, atol=1e-22).stats
+    assert stats.num_rejected * 5 < stats.num_accepted
 
 
 def test_what_is_handed_over_is_as_long_as_it_says():

@@ -7,6 +7,7 @@ import torch
 import torchdiffeq
 
 from neurode import torchdiffeq as ours
+from neurode.torchdiffeq import adaptive
 
 ADAPTIVE = [name for name, method in ours.METHODS.items() if method.kind == "adaptive"]
 FIXED = [name for name, method in ours.METHODS.items() if method.kind == "fixed"]
@@ -145,3 +146,11 @@ def test_a_dense_solution_of_a_tuple_is_a_tuple_and_agrees_with_the_solve():
 def test_a_method_of_told_steps_has_no_dense_solution():
     with pytest.raises(AssertionError, match="needs an adaptive method, but method is 'rk4'"):
         ours.odeint_dense(falling, start(), 0.0, 1.0, method="rk4")
+
+
+def test_an_event_that_never_happens_is_not_looked_for_for_ever(monkeypatch):
+    monkeypatch.setattr(adaptive, "MOST_STEPS_TO_AN_EVENT", 300)
+    y0, t = torch.ones(2, dtype=torch.float64), torch.tensor([0.0, 1.0], dtype=torch.float64)
+    with pytest.raises(AssertionError, match=r"max_num_steps exceeded \(300>=300\): .* larger max_num_steps") as caught:
+        ours.odeint(lambda t, y: -y, y0, t, event_fn=lambda t, y: y[0] + 1)
+    assert "throw" not in str(caught.value)

@@ -1,4 +1,5 @@
-"""The activations of a field and their derivatives, as functions of Triton; numbered as in `fused.field.ACTIVATIONS`.
+"""The activations of a field and their derivatives, as functions of Triton; numbered as in `fused.field.ACTIVATIONS`,
+behind them `POWERS`.
 
 Only operations that Triton's interpreter knows too, so that what a test computes on a CPU is what a GPU computes.
 """
@@ -41,6 +42,10 @@ def activated(z, KIND: tl.constexpr):
         z = 0.5 * z * (1.0 + hyperbolic_tangent(0.7978845608028654 * (z + 0.044715 * z * z * z)))
     elif KIND == 8:
         z = tl.sin(z)
+    elif KIND == 9:
+        z = z * z
+    elif KIND == 10:
+        z = z * z * z
     return z
 
 
@@ -68,6 +73,10 @@ def steepness(z, KIND: tl.constexpr):
         slope = 0.5 * (1.0 + value) + 0.5 * z * (1.0 - value * value) * inner
     elif KIND == 8:
         slope = tl.cos(z)
+    elif KIND == 9:
+        slope = 2.0 * z
+    elif KIND == 10:
+        slope = 3.0 * z * z
     return slope
 
 

@@ -18,6 +18,7 @@ BLOCK = 16
 WIDEST_BYTES = 512
 """A row of a matrix: 128 units in float32, 64 in float64. Beyond that one matrix fills a program's memory."""
 STANDS_STILL = len(CLOCKS)
+KINDS = (*ACTIVATIONS, *POWERS)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def packed(field: ReadField, samples: int) -> PackedField:
     rows = samples if any(len(term) > 1 for term in terms) else 1
     whole = [term.expand(rows, -1) if len(term) == 1 else pad(term, (0, 0, 0, rows - len(term))) for term in terms]
     form = (
-        tuple(ACTIVATIONS.index(layer.activation) for layer in field.layers),
+        tuple(KINDS.index(layer.activation) for layer in field.layers),
         tuple(float(layer.skip) for layer in field.layers),
         tuple(begins),
         tuple(clocks),
@@ -126,8 +127,6 @@ def refusal(problem: Problem, field: ReadField) -> str | None:
     if isinstance(problem.rtol, torch.Tensor) or isinstance(problem.atol, torch.Tensor):
         return "the kernel for a GPU takes one number for each tolerance"
     assert isinstance(stepper, ExplicitRungeKutta)
-    if any(layer.activation in POWERS for layer in field.layers):
-        return "the kernel for a GPU takes no powers"
     if padded_width(field) * problem.y0.element_size() > WIDEST_BYTES:
         widest = WIDEST_BYTES // problem.y0.element_size()
         return f"the kernel for a GPU takes layers of {widest} units at most in {problem.y0.dtype}"
