@@ -117,10 +117,8 @@ class DeviceSolve:
                 if size is None:
                     scale = y0.abs() * problem.rtol + problem.atol
                     span = problem.times.last - problem.times.first
-                    power = problem.stepper.error_order
-                    size = first_step_size(
-                        equation, problem.times.first, span, y0, first, error_order=power, scale=scale
-                    )
+                    order = problem.stepper.starting_power - 1
+                    size = first_step_size(equation, problem.times.first, span, y0, first, order=order, scale=scale)
                 elif not self.joint:
                     size = np.full(self.rows, size)
                 self.clock.set_first_size(size[self.clock.active] if isinstance(self.clock, LaneClock) else size)
