@@ -8,7 +8,9 @@ from neurode.methods.catalogue import adaptive_methods
 from neurode.methods.stepper import AbstractStepper
 
 FROM_TIME_TO_TIME = ConstantSteps()
-OWN_LAWS = {"tsit5": "damped", "rodas5p": "damped", "auto": "damped", "vern7": "strict", "dopri8": "strict"}
+OWN_LAWS = dict.fromkeys(("tsit5", "kencarp4", "rodas5p", "auto"), "damped") | dict.fromkeys(
+    ("vern7", "dopri8"), "strict"
+)
 """Methods whose own law is not "I". By that one their estimates let some steps become too long, where the error passes
 through zero or the tolerance is loose for the order: errors of DETEST up to 14 times SciPy's. Of high order a smaller
 step is much more precise, and a step that is not rejected saves ten calls. The others gain nothing by another law, or
