@@ -43,7 +43,9 @@ def methods() -> list[str]:
 
 
 def rival_of(method: str) -> str:
-    """SciPy's method that one of ours is held against: DOP853 from order six on."""
+    """SciPy's method that one of ours is held against: its own BDF, DOP853 from order six on, else RK45."""
+    if method == "bdf":
+        return "BDF"
     return "DOP853" if METHODS[method].order >= 6 else "RK45"
 
 

@@ -26,6 +26,7 @@ EXTRAS = {
     ),
     "text": ("subwords for sentences", {"tokenizers": "tokenizers"}),
     "scipy": ("solvers from outside, as a reference", {"scipy": "scipy"}),
+    "triton": ("whole solves in kernels on a GPU, untimed yet", {"triton": "triton"}),
     "dev": (
         "the tests and checks of neurode itself",
         {

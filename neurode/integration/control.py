@@ -8,9 +8,8 @@ from neurode.methods.catalogue import adaptive_methods
 from neurode.methods.stepper import AbstractStepper
 
 FROM_TIME_TO_TIME = ConstantSteps()
-OWN_LAWS = dict.fromkeys(("tsit5", "kencarp4", "rodas5p", "auto"), "damped") | dict.fromkeys(
-    ("vern7", "dopri8"), "strict"
-)
+_LAWS_OF = {"damped": ("tsit5", "kencarp4", "rodas5p", "auto"), "strict": ("vern7", "dopri8")}
+OWN_LAWS = {method: law for law, methods in _LAWS_OF.items() for method in methods}
 """Methods whose own law is not "I". By that one their estimates let some steps become too long, where the error passes
 through zero or the tolerance is loose for the order: errors of DETEST up to 14 times SciPy's. Of high order a smaller
 step is much more precise, and a step that is not rejected saves ten calls. The others gain nothing by another law, or
@@ -65,4 +64,4 @@ def choose_controller(
         return controller
     if not stepper.has_error:
         return FROM_TIME_TO_TIME
-    return LAWS[OWN_LAWS.get(stepper.name, "I")]
+    return LAWS[OWN_LAWS.get(stepper.origin, "I")]

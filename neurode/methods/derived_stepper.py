@@ -19,6 +19,10 @@ class AbstractDerivedStepper(AbstractStepper):
         return self.base.name
 
     @property
+    def origin(self) -> str:
+        return self.base.origin
+
+    @property
     def order(self) -> int:
         return self.base.order
 

@@ -79,6 +79,11 @@ class AbstractStepper(ABC):
         """As in method="..."."""
 
     @property
+    def origin(self) -> str:
+        """The name of the method whose error estimate it has: its own, or that of the method it was made from."""
+        return self.name
+
+    @property
     @abstractmethod
     def order(self) -> int:
         """Order of the solution."""
