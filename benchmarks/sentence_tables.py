@@ -87,19 +87,24 @@ def _front(pooled: Pooled) -> list[str]:
     return [name for name, on in zip(names, pareto_front(points, higher_is_better=higher), strict=True) if on]
 
 
+def _marks(colors: Sequence[str], marks: str = "o^v"):
+    return ((color, mark) for mark in marks for color in colors)
+
+
 def draw(pooled: Pooled):
     """M3d against exact ends, and against movement, a mark a seed and a line of text a kind."""
     with drawing():
         figure = new_figure(4.2)
         panels = (("exact", "ends exact (M1)"), ("distinct", "distinct sentences between (M7)"))
         for axes, (key, label) in zip(figure.subplots(1, 2), panels, strict=True):
-            own = iter(LOOKS * 3)
+            # A colour comes again with another mark; what is no path of ours is black or grey.
+            own = {PATH: _marks(LOOKS), "auto": _marks([INK], "sD"), "other": _marks([MUTED], "sD")}
             for name in pooled.names:
                 x, y = pooled.values(name, "accepted"), pooled.values(name, key)
                 if not (np.isfinite(x).any() and np.isfinite(y).any()):
                     continue
                 inside = pooled.group(name) == PATH
-                color, mark = (next(own), "o") if inside else (INK if "auto" in name else MUTED, "s")
+                color, mark = next(own[PATH if inside else "auto" if "auto" in name else "other"])
                 axes.plot(x, y, mark, color=color, ms=4.5, mew=0, label=name)
             axes.set_xlabel("sentences between that the judge passes (M3d)")
             axes.set_ylabel(label)

@@ -8,7 +8,7 @@ from neurode.methods.catalogue import adaptive_methods
 from neurode.methods.stepper import AbstractStepper
 
 FROM_TIME_TO_TIME = ConstantSteps()
-_LAWS_OF = {"damped": ("tsit5", "kencarp4", "rodas5p", "auto"), "strict": ("vern7", "dopri8")}
+_LAWS_OF = {"damped": ("tsit5", "esdirk5", "kencarp4", "rodas5p", "auto"), "strict": ("vern7", "dopri8")}
 OWN_LAWS = {method: law for law, methods in _LAWS_OF.items() for method in methods}
 """Methods whose own law is not "I". By that one their estimates let some steps become too long, where the error passes
 through zero or the tolerance is loose for the order: errors of DETEST up to 14 times SciPy's. Of high order a smaller
