@@ -1,11 +1,12 @@
 """ResNet against neural ODE: the textbook's row and the one that turns it round, beside two plain classifiers.
 
     python -m benchmarks.comparison textbook optdigits                 six blocks, dopri5 at 1e-3, the classical adjoint
-    python -m benchmarks.comparison turned optdigits --repeats 5       few steps, exact gradients, a field kept cheap
+    python -m benchmarks.comparison turned optdigits --set solvers=midpoint:1 --set weight_decay=0.05 --set epochs=20
     python -m benchmarks.comparison turned spirals --points 4000 --set depths=4,8,16,32,64 --set batch_size=256
     python -m benchmarks.comparison turned PATH/t10k-images-idx3.gz --set width=16 --set epochs=10 --run FOLDER
 
-Writes a dated result under benchmarks/results. --run keeps a run folder; the same line again goes on with it.
+"turned": few steps with exact gradients. Writes a dated result under benchmarks/results. --run keeps a run folder; the
+same line again goes on with it.
 """
 
 import argparse
