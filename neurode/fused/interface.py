@@ -3,7 +3,7 @@
 import ctypes
 from ctypes import POINTER, Structure, c_char_p, c_double, c_int32, c_int64, c_void_p
 
-ABI = 6
+ABI = 7
 """Counts changes of the interface; a library with another number is not used."""
 
 CLOCK_ONE = 3

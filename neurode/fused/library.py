@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from neurode.fused.interface import ABI, declare
+from neurode.fused.threads import share_threads
 
 SUFFIX = ".dylib" if sys.platform == "darwin" else ".so"
 PATH = Path(__file__).with_name(f"_native{SUFFIX}")
@@ -42,6 +43,7 @@ def _loaded() -> tuple[ctypes.CDLL | None, str]:
             f"the native library {PATH.name} is of interface {found}, but this neurode needs {ABI}. Install again."
         )
     declare(library)
+    share_threads(library)
     return library, ""
 
 

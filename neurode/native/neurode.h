@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define NEURODE_ABI 6
+#define NEURODE_ABI 7
 
 #ifdef __cplusplus
 extern "C" {
@@ -120,6 +120,10 @@ enum neurode_answer { NEURODE_DONE, NEURODE_UNFINISHED, NEURODE_OUT_OF_MEMORY = 
 #define NEURODE_API __attribute__((visibility("default")))
 
 NEURODE_API int32_t neurode_abi(void);
+
+/* Threads from an OpenMP runtime: its GOMP_parallel, omp_get_thread_num, omp_get_num_threads, omp_get_max_threads; NULL
+ * for a pool of our own. */
+NEURODE_API void neurode_use_openmp(void* parallel, void* thread_number, void* team_size, void* most_threads);
 NEURODE_API const char* neurode_variant_name(void);
 /* Use another variant that this machine can run ("baseline", "avx2", "avx512"); 0 if it cannot. For tests. */
 NEURODE_API int32_t neurode_use_variant(const char* name);

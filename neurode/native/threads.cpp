@@ -1,10 +1,16 @@
-// A pool of its own rather than OpenMP: torch brings an OpenMP runtime (one of three), and two in a process quarrel.
+// The threads are those of the OpenMP runtime that torch brings, where Python could name it: after each of torch's parallel
+// operations its threads watch for the next one on all cores, for milliseconds, and threads of another pool would wait
+// behind them. Nothing is linked: the runtime is one of three, and is only known when torch is loaded. Where there is
+// none, in a child of fork (which has lost the runtime's threads), and where a team comes out too small (within a
+// parallel region, or under a limit), there is a pool of our own.
 //
 // Calls queue up whole and in order, and there are at least as many workers as the largest call has parts: so the parts
 // of the oldest call always run all at once, and may wait for each other. A child of fork has no workers; it finds that
 // the process is another one and makes a pool of its own. The pool is never taken down: its threads sleep until the
 // end.
 #include "threads.h"
+
+#include "neurode.h"
 
 #include <unistd.h>
 
@@ -75,6 +81,45 @@ private:
     int workers_ = 0;
 };
 
+struct OpenMP {
+    pid_t process;
+    void (*parallel)(void (*)(void*), void*, unsigned, unsigned);
+    int (*thread_number)();
+    int (*team_size)();
+    int (*most_threads)();
+};
+
+std::atomic<const OpenMP*> openmp{nullptr};
+
+struct Team {
+    const OpenMP* runtime;
+    int parts;
+    void (*part)(void*, int);
+    void* context;
+    std::atomic<bool> small;
+};
+
+void work_in_team(void* data) {
+    Team& team = *static_cast<Team*>(data);
+    if (team.runtime->team_size() < team.parts) {
+        team.small.store(true, std::memory_order_relaxed);
+        return;
+    }
+    const int number = team.runtime->thread_number();
+    if (number < team.parts) team.part(team.context, number);
+}
+
+// False where the runtime gave too few threads, and nothing was done.
+bool run_in_team(int parts, void (*part)(void*, int), void* context) {
+    const OpenMP* runtime = openmp.load(std::memory_order_acquire);
+    if (runtime == nullptr || runtime->process != getpid()) return false;
+    // As many as torch asks for: a team of another size would end threads, and torch would have to make them again.
+    const int most = runtime->most_threads();
+    Team team{runtime, parts, part, context, {false}};
+    runtime->parallel(work_in_team, &team, static_cast<unsigned>(most > parts ? most : parts), 0);
+    return !team.small.load(std::memory_order_relaxed);
+}
+
 std::atomic<Pool*> shared_pool{nullptr};
 
 Pool& pool() {
@@ -95,5 +140,23 @@ extern "C" void neurode_run_parts(int parts, void (*part)(void*, int), void* con
         part(context, 0);
         return;
     }
-    pool().run(parts, part, context);
+    if (!run_in_team(parts, part, context)) pool().run(parts, part, context);
+}
+
+void neurode_use_openmp(void* parallel, void* thread_number, void* team_size, void* most_threads) {
+    if (parallel == nullptr) {
+        openmp.store(nullptr, std::memory_order_release);
+        return;
+    }
+    // Never freed: another thread may be using the one before.
+    openmp.store(
+        new OpenMP{
+            getpid(),
+            reinterpret_cast<void (*)(void (*)(void*), void*, unsigned, unsigned)>(parallel),
+            reinterpret_cast<int (*)()>(thread_number),
+            reinterpret_cast<int (*)()>(team_size),
+            reinterpret_cast<int (*)()>(most_threads),
+        },
+        std::memory_order_release
+    );
 }
